@@ -1,0 +1,1 @@
+"""COMPUTES: tokens, gradients, answers, estimates, downloads. Never imports streamlit or studio."""

@@ -1,0 +1,1 @@
+"""What the studio may import from the engine: records, failures and routes. Free of torch and of SQL."""

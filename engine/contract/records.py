@@ -1,0 +1,364 @@
+"""The records that travel between studio and engine, in the words of the design.
+
+Times are UTC seconds since 1970 (float), sizes are bytes, ids are uuid4 hex. Nothing here computes.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.contract.failures import Failure
+
+MAX_PROMPT_CHARACTERS = 8_000
+MAX_COMPLETION_CHARACTERS = 4_000
+MAX_EXAMPLES = 20_000
+MIN_EXAMPLES = 10
+MAX_ANSWER_TOKENS = 512
+MAX_NAME_CHARACTERS = 120
+
+MethodName = Literal["last-layers", "all-layers", "p-tuning", "lora"]
+METHOD_NAMES: tuple[MethodName, ...] = ("last-layers", "all-layers", "p-tuning", "lora")
+
+Split = Literal["train", "validation"]
+Severity = Literal["error", "warning", "note"]
+
+RunState = Literal[
+    "queued",
+    "preparing",
+    "training",
+    "finishing",
+    "succeeded",
+    "paused",
+    "cancelled",
+    "failed",
+    "interrupted",
+]
+ACTIVE_STATES: tuple[RunState, ...] = ("preparing", "training", "finishing")
+FINAL_STATES: tuple[RunState, ...] = ("succeeded", "cancelled", "failed")
+
+Desired = Literal["run", "pause", "stop", "cancel", "delete"]
+"""What the person wants of a run. `stop` ends early and keeps the best; `cancel` keeps nothing."""
+
+Side = Literal["base", "tuned"]
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS)]
+
+
+class Record(BaseModel):
+    """Base of all records: unknown fields are refused, values do not change after creation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+# --- 1 examples -------------------------------------------------------------------------------------
+
+
+class Example(Record):
+    """One prompt and the completion the voice should answer it with."""
+
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
+    completion: Annotated[str, Field(min_length=1, max_length=MAX_COMPLETION_CHARACTERS)]
+    row: int = 0
+    """Line of the person's table, counted as a spreadsheet does: the header is row 1."""
+    split: Split = "train"
+
+
+class Finding(Record):
+    """A remark of a check: how bad, where (spreadsheet rows), what, and how to mend it."""
+
+    severity: Severity
+    kind: str
+    """A stable short name of the check, such as `empty`, `duplicate`, `too-long`."""
+    rows: list[int] = []
+    message: str
+    remedy: str = ""
+
+
+class Columns(Record):
+    """Which columns of the person's file played which role; prompt is None when there was none."""
+
+    prompt: str | None
+    completion: str
+
+
+class NewDataset(Record):
+    """Examples to be frozen as one version of a project's dataset."""
+
+    source_name: Name
+    columns: Columns
+    examples: Annotated[list[Example], Field(max_length=MAX_EXAMPLES)]
+
+
+class Dataset(Record):
+    """A frozen version of a project's examples. `fingerprint` is the sha256 of the canonical JSON lines."""
+
+    id: Id
+    project_id: Id
+    version: int
+    created_at: float
+    source_name: str
+    columns: Columns
+    examples_train: int
+    examples_validation: int
+    fingerprint: str
+
+
+class TokenCounts(Record):
+    """Tokens of each example (prompt and completion with the chat template) against the model's window."""
+
+    window_tokens: int
+    prompt_tokens: list[int]
+    completion_tokens: list[int]
+
+
+# --- projects, models, machine, settings --------------------------------------------------------------
+
+
+class NewProject(Record):
+    name: Name
+    is_sample: bool = False
+
+
+class Project(Record):
+    """One voice."""
+
+    id: Id
+    name: str
+    is_sample: bool
+    created_at: float
+
+
+class BaseModelInfo(Record):
+    """A base model that can be tuned here. `name` is "starter" or the name under which a folder was added."""
+
+    name: str
+    title: str
+    parameters: int
+    layers: int
+    hidden_size: int
+    vocabulary: int
+    window_tokens: int
+    bytes: int
+    fingerprint: str
+    """sha256 over the sorted list of (file name, sha256) of the folder."""
+    is_bundled: bool
+    description: str = ""
+
+
+class Machine(Record):
+    """What this machine offers; each detected value travels with its reason."""
+
+    device: Literal["cpu", "cuda", "mps"]
+    device_title: str
+    device_reason: str
+    cores: int
+    memory_bytes: int
+    memory_available_bytes: int
+    disk_free_bytes: int
+    calibrated: bool
+
+
+class Settings(Record):
+    """What a person may set for the whole workspace. Money is in `currency`."""
+
+    currency: Annotated[str, Field(min_length=1, max_length=4)] = "€"
+    electricity_price_per_kwh: Annotated[float, Field(ge=0, le=100)] = 0.30
+    """Households in the EU paid 0.287 € in the first half of 2025 (Eurostat, nrg_pc_204)."""
+    machine_watts: Annotated[float, Field(gt=0, le=5000)] = 65.0
+    """What the machine draws while it tunes: a laptop's charger; a desktop takes 100–200, one with a GPU 300–600."""
+    rented_gpu_price_per_hour: Annotated[float, Field(ge=0, le=1000)] = 0.80
+    """A card with 24 GB on demand: 0.34–1.39 US$ (RunPod's RTX 4090, RunComfy's A5000; price lists of March 2026)."""
+
+
+# --- 2 method -----------------------------------------------------------------------------------------
+
+
+class Recipe(Record):
+    """Base model, method and hyperparameters: all that decides what a run computes besides its dataset.
+
+    A field that is None takes the method's default for the number of examples (`engine/methods/`).
+    """
+
+    base_model: str = "starter"
+    method: MethodName
+    epochs: Annotated[int, Field(ge=1, le=100)] | None = None
+    learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1, le=256)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    layers: Annotated[int, Field(ge=1, le=2)] | None = None
+    """last-layers only: how many of the last layers learn."""
+    rank: Annotated[int, Field(ge=1, le=256)] | None = None
+    """lora only: rank of the low-rank updates."""
+    virtual_tokens: Annotated[int, Field(ge=1, le=200)] | None = None
+    """p-tuning only: how many virtual tokens stand before the prompt."""
+    early_stopping: bool = True
+
+
+class Estimate(Record):
+    """What a run will take, before it starts. Ranges are [low, high] around the point in `seconds`."""
+
+    method: MethodName
+    recipe: Recipe
+    """The recipe with every default filled in."""
+    steps: int
+    trainable_parameters: int
+    seconds: float
+    seconds_range: tuple[float, float]
+    peak_memory_bytes: int
+    memory_available_bytes: int
+    fits: bool
+    download_bytes: int
+    """The adapter (or the model folder) plus, for the bundled starter, the base itself."""
+    adapter_bytes: int
+    energy_kwh_range: tuple[float, float]
+    electricity_cost_range: tuple[float, float]
+    rented_gpu_cost_range: tuple[float, float]
+    currency: str
+    calibrated: bool
+    """False while this machine has not been measured yet: the range is then wide and says so."""
+    basis: str
+    """One sentence on what the figure rests on."""
+    counted_seconds: float = 0.0
+    """All planned steps, before past runs corrected it: what the actual is later held against."""
+    fixed_seconds: float = 0.0
+    """Of these, what is spent however early the run stops: starting, the base's own loss, saving."""
+    counted_memory_bytes: int = 0
+    """Before past runs corrected it."""
+
+
+class EstimateRequest(Record):
+    """Asks what each recipe would take on a saved dataset, or on examples that are not saved."""
+
+    dataset_id: Id | None = None
+    examples: Annotated[list[Example], Field(max_length=MAX_EXAMPLES)] = []
+    """Used when there is no dataset_id."""
+    recipes: Annotated[list[Recipe], Field(min_length=1, max_length=8)]
+
+
+# --- 3 tuning -----------------------------------------------------------------------------------------
+
+
+class NewRun(Record):
+    """A click on *Start tuning*. The key makes it exactly one run however often it is sent."""
+
+    key: Id
+    dataset_id: Id
+    recipe: Recipe
+
+
+class Run(Record):
+    id: Id
+    number: int
+    """Counts the runs of one project from 1: what a person calls it."""
+    project_id: Id
+    dataset_id: Id
+    recipe: Recipe
+    estimate: Estimate | None
+    state: RunState
+    desired: Desired
+    attempt: int
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    step: int
+    steps: int
+    """Optimizer steps planned; fewer are taken when it stops early."""
+    seconds_left: float | None
+    seconds: float | None
+    """Working time over all attempts, pauses excluded; set at the end."""
+    peak_memory_bytes: int | None
+    validation_loss_base: float | None
+    validation_loss: float | None
+    """Of the best checkpoint, in nats per learnt token."""
+    best_step: int | None
+    stopped_because: Literal["finished", "early_stopping", "stopped"] | None
+    failure: Failure | None
+    export: "Export"
+
+
+class Metric(Record):
+    """One point of a curve. A step has a train loss, a validation loss, or both (nats per learnt token)."""
+
+    attempt: int
+    step: int
+    epoch: float
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    learning_rate: float | None = None
+    seconds: float
+    """Working seconds since the run's first step, over all attempts."""
+
+
+class Metrics(Record):
+    """The whole curve so far, each step once (the last attempt wins), in order of steps."""
+
+    run_id: Id
+    state: RunState
+    step: int
+    steps: int
+    seconds_left: float | None
+    points: list[Metric]
+
+
+class Event(Record):
+    """One change of a run's state."""
+
+    at: float
+    run_id: Id
+    from_state: RunState | None
+    to_state: RunState
+    reason: str
+
+
+# --- 4 compare ----------------------------------------------------------------------------------------
+
+
+class AnswerRequest(Record):
+    """Ask the base and/or a tuned run one prompt. Text only; a run chooses the adapter, never a model's name."""
+
+    run_id: Id
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
+    sides: Annotated[list[Side], Field(min_length=1, max_length=2)] = ["base", "tuned"]
+    max_tokens: Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS)] = 160
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    """0 always takes the most likely token."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class AnswerEvent(Record):
+    """One line of a streamed answer. `text` is what was added; `done` closes a side; `failure` ends all."""
+
+    side: Side | None = None
+    text: str = ""
+    done: bool = False
+    ended_by: Literal["end", "length"] | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    waiting: int | None = None
+    """Place in the queue while the answer has not begun; 0 means loading or answering."""
+    failure: Failure | None = None
+
+
+# --- 5 download ---------------------------------------------------------------------------------------
+
+
+class Export(Record):
+    """Where the download of a run stands. `ready` is said only after a fresh process reproduced the
+    reference answer with stock libraries."""
+
+    state: Literal["none", "building", "checking", "ready", "failed"] = "none"
+    bytes: int | None = None
+    sha256: str | None = None
+    reference_prompt: str | None = None
+    reference_answer: str | None = None
+    checked_with: str | None = None
+    """Library versions of the process that reproduced the answer, such as "transformers 5.23.0, peft 0.21.2"."""
+    failure: Failure | None = None
+
+
+class Hello(Record):
+    """The engine's proof that it knows the token: HMAC-SHA256(token, nonce) in hex."""
+
+    proof: str
+    version: str
+    pid: int
