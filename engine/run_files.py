@@ -4,6 +4,9 @@
                             end of file means that the supervisor is gone: certify a checkpoint and exit
     trainer -> supervisor   metrics.jsonl (appended, one JSON object a line), result.json (once, last)
 
+    supervisor -> export    export-order.json; `python -m engine.export RUN_FOLDER` then tells how it stands in
+                            export.json (contract `Export`), and leaves voice.zip when that is ready
+
 The trainer is `python -m engine.training RUN_FOLDER`, with the run's lock file already locked on an
 inherited descriptor. A trainer that ends without a result.json of its attempt was killed.
 """
@@ -12,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from engine.contract.failures import Failure
-from engine.contract.records import Metric, Recipe, Record
+from engine.contract.records import BaseModelInfo, Dataset, Metric, Recipe, Record, Run
 
 
 class Order(Record):
@@ -57,3 +60,16 @@ class Result(Record):
     exact_resume: bool = True
     """False if this attempt went on from a checkpoint made with other libraries, threads or processor."""
     failure: Failure | None = None
+
+
+class ExportOrder(Record):
+    """Everything a download is made from, besides the run's artefact."""
+
+    project_name: str
+    run: Run
+    dataset: Dataset
+    dataset_file: Path
+    base_model_folder: Path
+    base_model: BaseModelInfo
+    include_base: bool
+    """Whether the base travels inside the download: so for the starter, which can be had nowhere else."""

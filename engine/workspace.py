@@ -122,6 +122,11 @@ class RunFolder:
         return self.root / "voice.zip"
 
     @property
+    def export_order(self) -> Path:
+        """What the export process shall do (`run_files.ExportOrder`), written by the engine."""
+        return self.root / "export-order.json"
+
+    @property
     def export_report(self) -> Path:
         """`contract.records.Export` as written by the export process."""
         return self.root / "export.json"

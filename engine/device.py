@@ -1,0 +1,106 @@
+"""What a process computes on, and in which number format; each detected value travels with its reason.
+
+Knows torch. Does not know methods, runs or seconds of a whole training: estimates are made elsewhere.
+"""
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Literal
+
+import torch
+
+Kind = Literal["cpu", "cuda", "mps"]
+Precision = Literal["fp32", "bf16"]
+# bf16 rounds more: it must be clearly faster to be worth it, and a gain within the noise would make two runs
+# of one recipe differ.
+_WORTHWHILE_GAIN = 1.15
+_PROBE_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the numbers live."""
+
+    kind: Kind
+    reason: str
+
+    @property
+    def torch(self) -> torch.device:
+        return torch.device(self.kind)
+
+
+@dataclass(frozen=True)
+class ChosenPrecision:
+    """The format of the matrix products; weights and optimizer stay in fp32 either way."""
+
+    name: Precision
+    reason: str
+
+
+def detect_device() -> Device:
+    if torch.cuda.is_available():
+        return Device("cuda", f"{torch.cuda.get_device_name()} answers")
+    if torch.backends.mps.is_available():
+        return Device("mps", "the graphics cores of this Mac answer")
+    return Device("cpu", f"no graphics card answers; {torch.get_num_threads()} processor threads")
+
+
+def autocast(device: Device, precision: Precision) -> AbstractContextManager[object]:
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.kind, dtype=torch.bfloat16)
+
+
+def choose_precision(device: Device, try_step: Callable[[Precision], object]) -> ChosenPrecision:
+    """bf16 where the device is known for it or a few real steps are clearly faster with it.
+
+    VOICEWRIGHT_PRECISION overrules the measurement, to repeat a run exactly as another machine made it.
+    """
+    ordered = os.environ.get("VOICEWRIGHT_PRECISION")
+    if ordered in ("fp32", "bf16"):
+        return ChosenPrecision("bf16" if ordered == "bf16" else "fp32", "ordered by VOICEWRIGHT_PRECISION")
+    if device.kind == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return ChosenPrecision("bf16", "the graphics card computes in bf16")
+    if device.kind != "cpu":
+        return ChosenPrecision("fp32", "bf16 is not known to be sound here")
+    plain, brief = (_fastest_seconds(try_step, precision) for precision in ("fp32", "bf16"))
+    name: Precision = "bf16" if plain > brief * _WORTHWHILE_GAIN else "fp32"
+    return ChosenPrecision(name, f"a step took {plain * 1000:.0f} ms in fp32, {brief * 1000:.0f} ms in bf16")
+
+
+def _fastest_seconds(try_step: Callable[[Precision], object], precision: Precision) -> float:
+    try_step(precision)
+    seconds = []
+    for _ in range(_PROBE_ROUNDS):
+        begun = time.perf_counter()
+        try_step(precision)
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds)
+
+
+def environment(device: Device, precision: Precision) -> dict[str, str | int]:
+    """All that must be equal for the same steps to give the same bits."""
+    return {
+        **{library: version(library) for library in ("torch", "transformers", "peft", "tokenizers")},
+        "machine": platform.machine(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name() if device.kind == "cuda" else device.kind,
+        "threads": torch.get_num_threads(),
+        "interop_threads": torch.get_num_interop_threads(),
+        "precision": precision,
+    }
+
+
+def peak_memory_bytes(device: Device) -> int:
+    """The most memory this process has held: of the graphics card if it computes there, else of the machine."""
+    if device.kind == "cuda":
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,66 @@
+"""Counted work of one method on one model: multiply-adds times two, per token.
+
+A backward pass has two parts that cost as much as the forward each: the gradient of the activations, which
+has to travel from the head down to the lowest layer that learns, and the gradient of the weights that learn.
+Knows sizes only. Does not know seconds; torch is not imported.
+"""
+
+from dataclasses import dataclass
+
+from engine.models import ModelShape
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Work per token of a sequence; attention also grows with the tokens it looks at.
+
+    The head (hidden state to vocabulary) is computed at learnt tokens only.
+    """
+
+    body_forward: float
+    body_backward: float
+    attention_forward: float
+    """Per token of the sequence and token looked at."""
+    attention_backward: float
+    head_forward: float
+    """Per learnt token."""
+    head_backward: float
+    layers_backward: int
+    """Layers that gradients travel through, and whose activations must be kept for it."""
+    virtual_tokens: int = 0
+    """Stand before every sequence and cost like its own tokens."""
+    per_step: float = 0.0
+    """Once per optimizer step, whatever the batch."""
+
+    def evaluation(self, tokens: int, learnt_tokens: int) -> float:
+        """One sequence forward."""
+        length = tokens + self.virtual_tokens
+        body = length * (self.body_forward + length * self.attention_forward)
+        return body + learnt_tokens * self.head_forward
+
+    def training(self, tokens: int, learnt_tokens: int) -> float:
+        """One sequence forward and backward."""
+        length = tokens + self.virtual_tokens
+        backward = length * (self.body_backward + length * self.attention_backward)
+        return self.evaluation(tokens, learnt_tokens) + backward + learnt_tokens * self.head_backward
+
+
+def base_flops(
+    shape: ModelShape, layers_backward: int, learnt_linear: float, head_learns: bool = False
+) -> Flops:
+    """The base's own work when gradients flow through its last `layers_backward` layers and `learnt_linear`
+    of the parameters of its linear maps learn."""
+    forward = 2.0 * shape.layers * shape.layer_linear_parameters
+    activation_gradient = 2.0 * layers_backward * shape.layer_linear_parameters
+    # Scores and mixing: 2 x 2 x heads x head_dim a pair, and both factors of both products need gradients.
+    attention = 4.0 * shape.heads * shape.head_dim
+    head = 2.0 * shape.head_parameters
+    return Flops(
+        body_forward=forward,
+        body_backward=activation_gradient + 2.0 * learnt_linear,
+        attention_forward=attention * shape.layers,
+        attention_backward=2.0 * attention * layers_backward,
+        head_forward=head,
+        head_backward=head * (2 if head_learns else 1),
+        layers_backward=layers_backward,
+    )

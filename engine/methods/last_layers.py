@@ -1,0 +1,76 @@
+"""last-layers: the last one or two transformer layers learn, everything below stays as it was.
+
+The artefact is a PEFT adapter: the learnt layers travel as `modules_to_save`, beside a LoRA of rank 1 that
+PEFT's format asks for; it sits in the first layer, is zero and never learns. So the base stays in memory, and
+switching the adapter off gives it back exactly.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.contract.records import MethodName, Recipe
+from engine.methods.defaults import by_examples, fill
+from engine.methods.flops import Flops, base_flops
+from engine.models import ModelShape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NAME: MethodName = "last-layers"
+IS_ADAPTER = True
+_INERT_TARGET = "layers.0.self_attn.q_proj"
+
+
+def build_recipe(recipe: Recipe, examples: int) -> Recipe:
+    return fill(
+        recipe,
+        epochs=by_examples(examples, few=12, more=6, many=4),
+        learning_rate=1e-3,
+        batch_size=by_examples(examples, few=8, more=16, many=16),
+        layers=2,
+    )
+
+
+def count_trainable(shape: ModelShape, recipe: Recipe) -> int:
+    return _learnt_layers(shape.layers, recipe) * shape.layer_parameters
+
+
+def count_flops(shape: ModelShape, recipe: Recipe) -> Flops:
+    layers = _learnt_layers(shape.layers, recipe)
+    return base_flops(shape, layers_backward=layers, learnt_linear=layers * shape.layer_linear_parameters)
+
+
+def artefact_bytes(shape: ModelShape, recipe: Recipe) -> int:
+    return 4 * count_trainable(shape, recipe) + shape.tokenizer_bytes + 8_000
+
+
+def prepare_model(model: "PreTrainedModel", recipe: Recipe) -> Any:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    last = model.config.num_hidden_layers
+    first = last - _learnt_layers(last, recipe)
+    config = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=1,
+        lora_alpha=1,
+        target_modules=[_INERT_TARGET],
+        modules_to_save=[f"layers.{number}" for number in range(first, last)],
+    )
+    adapted = get_peft_model(model, config)
+    for name, parameter in adapted.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.zeros_(parameter)
+            parameter.requires_grad_(False)
+    return adapted
+
+
+def save_artefact(model: Any, base_folder: Path, folder: Path) -> None:
+    from engine.methods.artefacts import save_adapter
+
+    save_adapter(model, base_folder, folder)
+
+
+def _learnt_layers(layers: int, recipe: Recipe) -> int:
+    # The inert LoRA needs a layer that does not learn.
+    return min(recipe.layers or 2, layers - 1)

@@ -1,0 +1,65 @@
+"""lora: low-rank updates on all linear layers of the transformer, the base frozen.
+
+The artefact is a PEFT adapter (`LoraConfig`). The head and the embeddings are left alone.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.contract.records import MethodName, Recipe
+from engine.methods.defaults import by_examples, fill
+from engine.methods.flops import Flops, base_flops
+from engine.models import ModelShape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NAME: MethodName = "lora"
+IS_ADAPTER = True
+DEFAULT_RANK = 16
+_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def build_recipe(recipe: Recipe, examples: int) -> Recipe:
+    return fill(
+        recipe,
+        epochs=by_examples(examples, few=12, more=6, many=4),
+        learning_rate=2e-3,
+        batch_size=by_examples(examples, few=8, more=16, many=16),
+        rank=DEFAULT_RANK,
+    )
+
+
+def count_trainable(shape: ModelShape, recipe: Recipe) -> int:
+    rank = recipe.rank or DEFAULT_RANK
+    return shape.layers * rank * sum(inputs + outputs for inputs, outputs in shape.projections.values())
+
+
+def count_flops(shape: ModelShape, recipe: Recipe) -> Flops:
+    learnt = count_trainable(shape, recipe)
+    base = base_flops(shape, layers_backward=shape.layers, learnt_linear=0)
+    return replace(
+        base, body_forward=base.body_forward + 2 * learnt, body_backward=base.body_backward + 4 * learnt
+    )
+
+
+def artefact_bytes(shape: ModelShape, recipe: Recipe) -> int:
+    headers = 160 * shape.layers * len(_TARGETS) * 2
+    return 4 * count_trainable(shape, recipe) + headers + shape.tokenizer_bytes + 8_000
+
+
+def prepare_model(model: "PreTrainedModel", recipe: Recipe) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    rank = recipe.rank or DEFAULT_RANK
+    config = LoraConfig(
+        task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=_TARGETS
+    )
+    return get_peft_model(model, config)
+
+
+def save_artefact(model: Any, base_folder: Path, folder: Path) -> None:
+    from engine.methods.artefacts import save_adapter
+
+    save_adapter(model, base_folder, folder)

@@ -1,0 +1,426 @@
+"""One attempt at a run, top to bottom, in a process of its own: `python -m engine.training RUN_FOLDER`.
+
+    order.json -> base model and method -> steps, evaluations, checkpoints -> the best weights as artefact
+               -> result.json
+
+Speaks through files and one pipe (`run_files.py`), and leaves at the next step when the pipe says so or ends.
+Does not know the database, the studio, or which other runs there are.
+"""
+
+import math
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from engine import checkpoints, faults, schedule
+from engine.batches import Batch, evaluation_batches, make_batch, plan_epoch, read_examples, sizes, tokenize
+from engine.contract.failures import EngineFailure
+from engine.contract.records import Metric
+from engine.device import Precision, choose_precision, detect_device, environment, peak_memory_bytes
+from engine.evaluation import CompletionLoss, validation_loss
+from engine.journal import Commands, Journal, seconds_since_process_start
+from engine.methods import get_method, max_example_tokens
+from engine.mishaps import Diverged, explain
+from engine.models import fingerprint, load_base, load_tokenizer, read_shape
+from engine.run_files import Order, Result
+from engine.workspace import RunFolder, write_durably
+
+StoppedBecause = Literal["finished", "early_stopping", "stopped"]
+Left = Literal["paused", "cancelled", "interrupted"]
+Outcome = Literal["succeeded", "paused", "cancelled", "interrupted", "failed"]
+
+MAX_GRADIENT_NORM = 1.0
+WEIGHT_DECAY = 0.01
+CHECKPOINT_SECONDS = 15.0
+CHECKPOINT_SHARE = 0.05
+"""Checkpoints take at most this share of the time."""
+RECENT = 50
+"""Steps whose median duration says how long the rest will take."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands: all that a checkpoint keeps besides tensors."""
+
+    precision: Precision = "fp32"
+    precision_reason: str = ""
+    step: int = 0
+    evaluated_step: int = -1
+    train_loss: float | None = None
+    base_loss: float | None = None
+    best_loss: float | None = None
+    best_step: int | None = None
+    worse_in_a_row: int = 0
+    training_seconds: float = 0.0
+    working_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    exact: bool = True
+    step_seconds: list[float] = field(default_factory=list)
+    evaluation_seconds: list[float] = field(default_factory=list)
+
+
+class Attempt:
+    """One process's part of a run: from its beginning or newest checkpoint to its end or interruption."""
+
+    def __init__(self, folder: RunFolder, order: Order, commands: Commands, journal: Journal) -> None:
+        self.folder, self.order, self.recipe = folder, order, order.recipe
+        self.commands, self.journal = commands, journal
+        self.method = get_method(order.recipe.method)
+        self.device = detect_device()
+        self.progress = Progress()
+        self.best: checkpoints.Tensors = {}
+        self.begun = time.monotonic() - seconds_since_process_start()
+        self.earlier_seconds = 0.0
+        self.first_step_at = self.saved_at = self.begun
+        self.checkpoint_interval = checkpoint_interval(0.0)
+        self.plans: dict[int, list[list[int]]] = {}
+
+    # --- the story ------------------------------------------------------------------------------------
+
+    def run(self) -> Result:
+        self.journal.write(phase="preparing")
+        self.prepare()
+        self.resume()
+        self.journal.write(steps=self.steps)
+        self.journal.write(phase="training")
+        ending = self.learn()
+        if ending == "cancelled":
+            return self.result(ending)
+        self.save_checkpoint()
+        if ending == "paused" or ending == "interrupted":
+            return self.result(ending)
+        self.journal.write(phase="finishing")
+        self.publish_best()
+        return self.result("succeeded", stopped_because=ending)
+
+    def learn(self) -> StoppedBecause | Left:
+        """Steps and evaluations until the plan is done, the curve has turned, or the supervisor speaks."""
+        self.first_step_at = self.saved_at = time.monotonic()
+        self.first_step_at -= self.progress.training_seconds
+        while True:
+            if told := self.heed_command():
+                return told
+            if self.evaluation_is_due():
+                self.evaluate()
+            elif self.recipe.early_stopping and self.progress.worse_in_a_row >= schedule.PATIENCE:
+                return "early_stopping"
+            elif self.progress.step >= self.steps:
+                return "finished"
+            else:
+                self.take_step()
+                self.save_checkpoint_if_due()
+
+    def heed_command(self) -> Literal["stopped"] | Left | None:
+        match self.commands.latest:
+            case "cancel":
+                return "cancelled"
+            case "pause":
+                return "paused"
+            case "gone":
+                return "interrupted"
+            case "stop" if self.progress.step > 0:
+                if self.validation and self.progress.best_step is None:
+                    self.evaluate()
+                return "stopped"
+        return None
+
+    # --- preparing ------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Examples as batches, the base with its method around it, an optimizer."""
+        base_folder = self.order.base_model_folder
+        if fingerprint(base_folder) != self.order.base_model_fingerprint:
+            raise EngineFailure(
+                "model_unusable",
+                "The base model's files have changed since this run was ordered.",
+                "Your examples and settings are safe.",
+                "Start a new run.",
+            )
+        self.read_data(base_folder)
+        seed_everything(self.recipe.seed)
+        faults.reach("model_load")
+        self.model = self.method.prepare_model(load_base(base_folder), self.recipe).to(self.device.torch)
+        self.learnt = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+        self.optimizer = torch.optim.AdamW(
+            self.learnt.values(), betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True
+        )
+        self.loss = CompletionLoss(self.model, self.device, self.progress.precision)
+
+    def read_data(self, base_folder: Path) -> None:
+        tokenizer, shape = load_tokenizer(base_folder), read_shape(base_folder)
+        examples = read_examples(self.order.dataset_file)
+        window = max_example_tokens(shape.window_tokens, self.recipe)
+        self.train = tokenize(tokenizer, examples, "train", window)
+        if not len(self.train):
+            raise EngineFailure("too_few_examples", "No example is left to learn from.")
+        held_out = tokenize(tokenizer, examples, "validation", window)
+        self.pad_id = tokenizer.pad_token_id or 0
+        self.train_sizes = sizes(self.train)
+        rows = schedule.choose_validation_rows(
+            self.train_sizes, sizes(held_out), self.recipe, self.method.count_flops(shape, self.recipe)
+        )
+        self.validation = evaluation_batches(held_out, rows, self.pad_id)
+        self.steps = schedule.count_steps(len(self.train), self.recipe)
+        self.evaluation_steps = schedule.evaluation_steps(self.steps, self.epochs)
+
+    @property
+    def epochs(self) -> int:
+        return self.recipe.epochs or 1
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.steps // self.epochs
+
+    def resume(self) -> None:
+        """Go on from the newest checkpoint that verifies, or measure and begin."""
+        for left in self.folder.root.glob(".artefact-*"):
+            shutil.rmtree(left)
+        found = checkpoints.load_newest_checkpoint(self.folder.checkpoints, self.identity())
+        if found is None:
+            chosen = choose_precision(self.device, self.try_step)
+            self.progress.precision, self.progress.precision_reason = chosen.name, chosen.reason
+        else:
+            self.restore(found)
+            self.journal.write(resumed_from_step=found.step)
+        self.loss.precision = self.progress.precision
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint must share with this attempt to be of the same run."""
+        return {
+            "recipe": self.recipe.model_dump(),
+            "base_model": self.order.base_model_fingerprint,
+            "dataset": self.order.dataset_fingerprint,
+        }
+
+    def restore(self, found: checkpoints.Checkpoint) -> None:
+        checkpoints.restore_tensors(self.learnt, found.tensors["weights"])
+        checkpoints.restore_optimizer(self.optimizer, self.learnt, found.tensors["optimizer"])
+        checkpoints.restore_random(found.tensors["random"])
+        self.best = found.tensors["best"]
+        self.progress = Progress(**found.state["progress"])
+        self.earlier_seconds = self.progress.working_seconds
+        if found.state["environment"] != environment(self.device, self.progress.precision):
+            self.progress.exact = False
+
+    def try_step(self, precision: Precision) -> None:
+        """A step's forward and backward that teaches nothing, to time it."""
+        self.loss.precision = precision
+        self.loss(self.batch_after(0)).backward()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    # --- learning -------------------------------------------------------------------------------------
+
+    def take_step(self) -> None:
+        """One optimizer step on the next batch, told to the journal."""
+        begun = time.monotonic()
+        progress = self.progress
+        batch = self.batch_after(progress.step)
+        rate = schedule.learning_rate_at(progress.step + 1, self.steps, self.recipe.learning_rate or 1e-3)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.model.train()
+        loss = self.loss(batch) / batch.targets.numel()
+        if faults.reach("step"):
+            loss = loss * math.nan
+        loss.backward()
+        norm = clip_grad_norm_(self.learnt.values(), MAX_GRADIENT_NORM)
+        progress.train_loss = loss.item()
+        if not (math.isfinite(progress.train_loss) and math.isfinite(norm.item())):
+            raise Diverged(progress.step + 1)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        remember(progress.step_seconds, time.monotonic() - begun)
+        self.tell(progress.train_loss, learning_rate=rate)
+
+    def batch_after(self, step: int) -> Batch:
+        """The batch of step `step` + 1: a pure function of recipe and dataset, so a resumed run sees the same."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch not in self.plans:
+            lengths = [tokens for tokens, _ in self.train_sizes]
+            self.plans = {epoch: plan_epoch(lengths, self.recipe.batch_size or 1, self.recipe.seed, epoch)}
+        return make_batch(self.train, self.plans[epoch][position], self.pad_id)
+
+    def evaluation_is_due(self) -> bool:
+        step = self.progress.step
+        planned = step == 0 or step in self.evaluation_steps
+        return bool(self.validation) and planned and self.progress.evaluated_step < step
+
+    def evaluate(self) -> None:
+        """The validation loss at this step, of the untouched base at step 0; nothing if told to leave meanwhile."""
+        begun = time.monotonic()
+        progress = self.progress
+        with self.untouched_base() if progress.step == 0 else nullcontext():
+            loss = validation_loss(self.loss, self.validation, give_up=self.commands.is_urgent)
+        if loss is None:
+            return
+        if progress.step and not math.isfinite(loss):
+            raise Diverged(progress.step)
+        progress.evaluated_step = progress.step
+        remember(progress.evaluation_seconds, time.monotonic() - begun)
+        if progress.step == 0:
+            progress.base_loss = loss
+        else:
+            self.judge(loss)
+        self.tell(progress.train_loss, validation_loss=loss)
+
+    def judge(self, loss: float) -> None:
+        """Keep these weights if they are the best so far, else count towards stopping early."""
+        progress = self.progress
+        if progress.best_loss is None or loss < progress.best_loss:
+            progress.best_loss, progress.best_step, progress.worse_in_a_row = loss, progress.step, 0
+            self.best = checkpoints.copy_tensors(self.learnt)
+        else:
+            progress.worse_in_a_row += 1
+
+    @contextmanager
+    def untouched_base(self) -> Iterator[None]:
+        """The base inside the model to train; a method without an adapter is the base until its first step."""
+        if not self.method.IS_ADAPTER:
+            yield
+            return
+        with self.model.disable_adapter():
+            yield
+        # PEFT switches on whatever belongs to an adapter, also what must not learn.
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in self.learnt)
+
+    def tell(self, train_loss: float | None, **figures: float) -> None:
+        metric = Metric(
+            attempt=self.order.attempt,
+            step=self.progress.step,
+            epoch=self.progress.step / self.steps_per_epoch,
+            train_loss=train_loss,
+            seconds=time.monotonic() - self.first_step_at,
+            **figures,
+        )
+        self.journal.write(metric=metric, seconds_left=self.seconds_left())
+
+    def seconds_left(self) -> float | None:
+        """Steps and evaluations still planned, at the median pace of the recent ones of all attempts."""
+        progress = self.progress
+        if not progress.step_seconds:
+            return None
+        steps = (self.steps - progress.step) * median(progress.step_seconds)
+        evaluations = sum(1 for step in self.evaluation_steps if step > progress.evaluated_step)
+        return steps + evaluations * median(progress.evaluation_seconds or [0.0])
+
+    # --- keeping --------------------------------------------------------------------------------------
+
+    def save_checkpoint_if_due(self) -> None:
+        if time.monotonic() - self.saved_at >= self.checkpoint_interval:
+            begun = time.monotonic()
+            self.save_checkpoint()
+            self.saved_at = time.monotonic()
+            cost = self.saved_at - begun
+            self.checkpoint_interval = checkpoint_interval(cost)
+
+    def save_checkpoint(self) -> None:
+        progress = self.progress
+        progress.training_seconds = time.monotonic() - self.first_step_at
+        progress.working_seconds = self.working_seconds()
+        progress.peak_memory_bytes = self.peak_memory_bytes()
+        tensors = {
+            "weights": self.learnt,
+            "optimizer": checkpoints.optimizer_tensors(self.optimizer, self.learnt),
+            "random": checkpoints.random_tensors(),
+            "best": self.best,
+        }
+        state = {
+            **self.identity(),
+            "progress": asdict(progress),
+            "environment": environment(self.device, progress.precision),
+        }
+        checkpoints.save_checkpoint(
+            self.folder.checkpoints, progress.step, self.order.attempt, tensors, state
+        )
+
+    def publish_best(self) -> None:
+        """The best weights as the method's artefact, there at once or not at all."""
+        if self.best:
+            checkpoints.restore_tensors(self.learnt, self.best)
+        writing = self.folder.root / f".artefact-{os.getpid()}"
+        self.method.save_artefact(self.model, self.order.base_model_folder, writing)
+        checkpoints.publish_folder(writing, self.folder.artefact)
+
+    # --- telling how it ended -------------------------------------------------------------------------
+
+    def result(self, outcome: Outcome, **facts: Any) -> Result:
+        progress = self.progress
+        return Result(
+            attempt=self.order.attempt,
+            outcome=outcome,
+            steps=progress.step,
+            best_step=progress.best_step,
+            validation_loss_base=progress.base_loss,
+            validation_loss=progress.best_loss,
+            seconds=self.working_seconds(),
+            peak_memory_bytes=self.peak_memory_bytes(),
+            exact_resume=progress.exact,
+            **facts,
+        )
+
+    def failed(self, error: Exception) -> Result:
+        """What the error means; a loss that ran away does not take the best version with it."""
+        best_kept = isinstance(error, Diverged) and bool(self.best)
+        if best_kept:
+            self.publish_best()
+        checkpoints.remove_unfinished(self.folder.checkpoints)
+        return self.result("failed", failure=explain(error, self.recipe, best_kept))
+
+    def working_seconds(self) -> float:
+        return self.earlier_seconds + time.monotonic() - self.begun
+
+    def peak_memory_bytes(self) -> int:
+        return max(self.progress.peak_memory_bytes, peak_memory_bytes(self.device))
+
+
+def checkpoint_interval(last_cost_seconds: float) -> float:
+    """Seconds until the next checkpoint; tests ask for one after every step."""
+    ordered = os.environ.get("VOICEWRIGHT_CHECKPOINT_SECONDS")
+    return float(ordered) if ordered else max(CHECKPOINT_SECONDS, last_cost_seconds / CHECKPOINT_SHARE)
+
+
+def remember(durations: list[float], seconds: float) -> None:
+    durations.append(seconds)
+    del durations[:-RECENT]
+
+
+def seed_everything(seed: int) -> None:
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+def main() -> None:
+    folder = RunFolder(Path(sys.argv[1]))
+    order = Order.model_validate_json(folder.order.read_bytes())
+    commands = Commands()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: commands.leave())
+    attempt = Attempt(folder, order, commands, Journal(folder.journal, order.attempt))
+    try:
+        result = attempt.run()
+    except Exception as error:
+        traceback.print_exc()
+        result = attempt.failed(error)
+    faults.reach("result_write")
+    write_durably(folder.result, result.model_dump_json().encode())
+
+
+if __name__ == "__main__":
+    main()

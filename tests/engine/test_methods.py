@@ -1,0 +1,195 @@
+"""The four methods keep their promises: what learns, what is counted, and an artefact anyone can open."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from engine.contract.records import METHOD_NAMES, MethodName, Recipe
+from engine.methods import get_method, max_example_tokens
+from engine.models import load_base, load_tokenizer, read_shape
+
+PROMPT = "Describe the tent."
+
+
+def build_recipe(name: MethodName, examples: int = 100, **fields: object) -> Recipe:
+    return get_method(name).build_recipe(Recipe.model_validate({"method": name, **fields}), examples)
+
+
+def prepare(name: MethodName, folder: Path, **fields: object) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return get_method(name).prepare_model(load_base(folder), build_recipe(name, **fields))
+
+
+@torch.no_grad()
+def learn_something(model: torch.nn.Module) -> None:
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.add_(0.05 * torch.randn_like(parameter))
+
+
+@torch.no_grad()
+def logits(model: torch.nn.Module, folder: Path) -> torch.Tensor:
+    ids = load_tokenizer(folder)(PROMPT, return_tensors="pt")["input_ids"]
+    return model.eval()(input_ids=ids).logits
+
+
+def test_the_counted_parameters_are_those_that_learn(
+    method_name: MethodName, tiny_model_folder: Path
+) -> None:
+    model = prepare(method_name, tiny_model_folder)
+    learnt = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    recipe = build_recipe(method_name)
+    assert get_method(method_name).count_trainable(read_shape(tiny_model_folder), recipe) == learnt
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_last_layers_learns_the_last_ones_and_no_other(layers: int, tiny_model_folder: Path) -> None:
+    model = prepare("last-layers", tiny_model_folder, layers=layers)
+    learnt = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    expected = {f".layers.{number}." for number in range(4 - layers, 4)}
+    assert {place for name in learnt for place in expected if place in name} == expected
+    assert all(any(place in name for place in expected) for name in learnt)
+
+
+def test_a_model_with_fewer_layers_than_asked_keeps_one_that_does_not_learn() -> None:
+    from engine.methods.last_layers import _learnt_layers
+
+    assert _learnt_layers(2, build_recipe("last-layers", layers=2)) == 1
+
+
+def test_stock_libraries_reopen_the_artefact_with_equal_bits(
+    method_name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    method, model = get_method(method_name), prepare(method_name, tiny_model_folder)
+    learn_something(model)
+    method.save_artefact(model, tiny_model_folder, tmp_path / "artefact")
+    if method.IS_ADAPTER:
+        again = PeftModel.from_pretrained(load_base(tiny_model_folder), tmp_path / "artefact")
+    else:
+        again = AutoModelForCausalLM.from_pretrained(tmp_path / "artefact")
+    assert torch.equal(logits(again, tiny_model_folder), logits(model, tiny_model_folder))
+    assert not torch.equal(
+        logits(again, tiny_model_folder), logits(load_base(tiny_model_folder), tiny_model_folder)
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in METHOD_NAMES if get_method(name).IS_ADAPTER])
+def test_switching_the_adapter_off_gives_the_untouched_base(
+    name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    model = prepare(name, tiny_model_folder)
+    learn_something(model)
+    get_method(name).save_artefact(model, tiny_model_folder, tmp_path / "artefact")
+    again = PeftModel.from_pretrained(load_base(tiny_model_folder), tmp_path / "artefact")
+    untouched = logits(load_base(tiny_model_folder), tiny_model_folder)
+    for adapted in (model, again):
+        with adapted.disable_adapter():
+            assert torch.equal(logits(adapted, tiny_model_folder), untouched)
+
+
+def test_last_layers_merges_into_a_whole_model_exactly(tiny_model_folder: Path) -> None:
+    model = prepare("last-layers", tiny_model_folder)
+    learn_something(model)
+    tuned = logits(model, tiny_model_folder)
+    assert torch.equal(logits(model.merge_and_unload(), tiny_model_folder), tuned)
+
+
+def test_no_file_of_an_artefact_is_pickled_or_names_a_place_on_this_machine(
+    method_name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    model = prepare(method_name, tiny_model_folder)
+    get_method(method_name).save_artefact(model, tiny_model_folder, tmp_path / "artefact")
+    files = sorted((tmp_path / "artefact").iterdir())
+    assert {file.suffix for file in files} <= {".json", ".safetensors", ".jinja"}
+    assert not [file.name for file in files if str(tmp_path.parent.parent).encode() in file.read_bytes()]
+    if get_method(method_name).IS_ADAPTER:
+        config = json.loads((tmp_path / "artefact" / "adapter_config.json").read_text())
+        assert config["base_model_name_or_path"] == "base"
+        assert config["inference_mode"] is True
+
+
+def test_the_artefact_brings_a_tokenizer_with_its_chat_template(
+    method_name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    model = prepare(method_name, tiny_model_folder)
+    get_method(method_name).save_artefact(model, tiny_model_folder, tmp_path / "artefact")
+    mine, theirs = load_tokenizer(tmp_path / "artefact"), load_tokenizer(tiny_model_folder)
+    turns = [{"role": "user", "content": PROMPT}]
+    assert mine.apply_chat_template(turns, tokenize=False) == theirs.apply_chat_template(
+        turns, tokenize=False
+    )
+
+
+def test_the_bytes_said_beforehand_are_those_on_disk(
+    method_name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    method = get_method(method_name)
+    method.save_artefact(prepare(method_name, tiny_model_folder), tiny_model_folder, tmp_path / "artefact")
+    on_disk = sum(file.stat().st_size for file in (tmp_path / "artefact").iterdir())
+    said = method.artefact_bytes(read_shape(tiny_model_folder), build_recipe(method_name))
+    assert abs(said - on_disk) < 0.05 * on_disk + 20_000
+
+
+def test_work_is_counted_in_the_order_of_what_learns(tiny_model_folder: Path) -> None:
+    shape = read_shape(tiny_model_folder)
+    work = {
+        name: get_method(name).count_flops(shape, build_recipe(name, rank=2)).training(100, 60)
+        for name in METHOD_NAMES
+    }
+    assert work["last-layers"] < work["lora"] < work["all-layers"]
+    flops = get_method("all-layers").count_flops(shape, build_recipe("all-layers"))
+    # All weights: a forward, and twice that backward.
+    assert flops.training(100, 60) == pytest.approx(3 * flops.evaluation(100, 60))
+
+
+def test_counted_work_agrees_with_torch(tiny_model_folder: Path) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    ids = torch.zeros((1, 100), dtype=torch.long)
+    # Torch does not count its own fused attention on a CPU.
+    model = AutoModelForCausalLM.from_pretrained(tiny_model_folder, attn_implementation="eager")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(input_ids=ids)
+    flops = get_method("all-layers").count_flops(read_shape(tiny_model_folder), build_recipe("all-layers"))
+    assert flops.evaluation(100, 100) == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+def test_a_persons_choice_is_kept_and_the_rest_filled_in(method_name: MethodName) -> None:
+    recipe = build_recipe(method_name, epochs=3, learning_rate=0.5)
+    assert (recipe.epochs, recipe.learning_rate) == (3, 0.5)
+    assert recipe.batch_size is not None
+
+
+def test_knobs_of_other_methods_are_dropped(method_name: MethodName) -> None:
+    recipe = build_recipe(method_name, layers=2, rank=8, virtual_tokens=30)
+    own = {"last-layers": {"layers"}, "lora": {"rank"}, "p-tuning": {"virtual_tokens"}}.get(
+        method_name, set()
+    )
+    kept = {name for name in ("layers", "rank", "virtual_tokens") if getattr(recipe, name) is not None}
+    assert kept == own
+
+
+def test_more_examples_need_fewer_passes(method_name: MethodName) -> None:
+    few, many = build_recipe(method_name, examples=100), build_recipe(method_name, examples=2000)
+    assert (few.epochs or 0) > (many.epochs or 0)
+
+
+def test_virtual_tokens_take_room_in_the_window() -> None:
+    assert max_example_tokens(512, build_recipe("p-tuning", virtual_tokens=20)) == 492
+    assert max_example_tokens(512, build_recipe("lora")) == 512
+
+
+def test_counting_needs_no_torch() -> None:
+    code = (
+        "import sys; from engine.methods import get_method; from engine.contract.records import METHOD_NAMES;"
+        "import engine.models, engine.schedule; [get_method(name) for name in METHOD_NAMES];"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'peft')))"
+    )
+    root = Path(__file__).parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -1,0 +1,132 @@
+"""A base model is only what the four methods can tune, and nothing of its folder runs."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine.contract.failures import EngineFailure
+from engine.models import (
+    add_local_model,
+    check_folder,
+    describe_model,
+    find_model,
+    fingerprint,
+    get_model,
+    list_models,
+    load_base,
+    read_shape,
+)
+from engine.workspace import Workspace
+
+
+@pytest.fixture
+def folder(tiny_model_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model_folder, tmp_path / "mine"))
+
+
+def change(file: Path, **values: object) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def test_the_shape_is_that_of_the_loaded_model(tiny_model_folder: Path) -> None:
+    shape, model = read_shape(tiny_model_folder), load_base(tiny_model_folder)
+    assert shape.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert shape.layer_parameters == sum(p.numel() for p in model.model.layers[0].parameters())
+    assert (shape.layers, shape.hidden_size, shape.heads, shape.kv_heads, shape.head_dim) == (4, 64, 4, 2, 16)
+    linear = [p.numel() for name, p in model.model.layers[0].named_parameters() if "proj" in name]
+    assert shape.layer_linear_parameters == sum(linear)
+    assert shape.tied_embeddings
+
+
+def test_an_added_folder_is_found_by_its_name(workspace: Workspace, folder: Path) -> None:
+    info = add_local_model(workspace, folder)
+    assert info.name == "mine"
+    assert find_model(workspace, "mine") == folder
+    assert not info.is_bundled
+    assert [model.name for model in list_models(workspace)][-1] == "mine"
+
+
+def test_adding_twice_is_adding_once_and_two_of_one_name_get_two_names(
+    workspace: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(folder, tmp_path / "elsewhere" / "mine"))
+    names = [add_local_model(workspace, place).name for place in (folder, folder, other)]
+    assert names == ["mine", "mine", "mine-2"]
+
+
+def test_no_folder_can_take_the_starters_name(workspace: Workspace, folder: Path) -> None:
+    assert add_local_model(workspace, folder.rename(folder.with_name("starter"))).name == "starter-2"
+
+
+def test_a_folder_that_vanished_is_left_out_of_the_list(workspace: Workspace, folder: Path) -> None:
+    add_local_model(workspace, folder)
+    shutil.rmtree(folder)
+    assert "mine" not in [model.name for model in list_models(workspace)]
+
+
+def test_an_unknown_name_is_said_to_be_unknown(workspace: Workspace) -> None:
+    assert find_model(workspace, "no such") is None
+    with pytest.raises(EngineFailure, match="no base model called"):
+        get_model(workspace, "no such")
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "reason"),
+    [
+        ("config.json", {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}, "program code"),
+        ("config.json", {"_attn_implementation_internal": "someone/kernel"}, "program code"),
+        ("config.json", {"_attn_implementation": "someone/kernel"}, "program code"),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["evil.T", None]}}, "program code"),
+        ("config.json", {"model_type": "lightglue"}, "of the kind"),
+        ("config.json", {"quantization_config": {"bits": 4}}, "quantised"),
+        ("config.json", {"num_hidden_layers": 1}, "single layer"),
+        ("config.json", {"hidden_size": None}, "lacks a size"),
+    ],
+)
+def test_what_would_run_code_or_cannot_be_tuned_is_refused(
+    folder: Path, file: str, values: dict[str, object], reason: str
+) -> None:
+    change(folder / file, **values)
+    with pytest.raises(EngineFailure, match=reason) as refused:
+        check_folder(folder)
+    assert refused.value.failure.code == "model_unusable"
+    assert str(folder) not in refused.value.failure.sentence
+
+
+@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_an_incomplete_folder_is_refused(folder: Path, file: str) -> None:
+    (folder / file).unlink()
+    with pytest.raises(EngineFailure):
+        check_folder(folder)
+
+
+@pytest.mark.parametrize("kept_bytes", [4, 200, 10_000])
+def test_a_cut_weight_file_is_refused_before_it_is_mapped(folder: Path, kept_bytes: int) -> None:
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:kept_bytes])
+    with pytest.raises(EngineFailure, match="damaged"):
+        check_folder(folder)
+
+
+def test_a_weight_file_whose_header_claims_to_be_huge_is_refused(folder: Path) -> None:
+    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
+    with pytest.raises(EngineFailure, match="damaged"):
+        read_shape(folder)
+
+
+def test_the_fingerprint_changes_with_the_weights_and_not_with_the_model_card(folder: Path) -> None:
+    before = fingerprint(folder)
+    (folder / "README.md").write_text("a card")
+    assert fingerprint(folder) == before
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(data))
+    assert fingerprint(folder) != before
+
+
+def test_a_description_says_what_the_folder_holds(tiny_model_folder: Path) -> None:
+    info = describe_model("tiny", tiny_model_folder)
+    assert info.bytes == sum(file.stat().st_size for file in tiny_model_folder.iterdir())
+    assert info.window_tokens == 256
