@@ -1,0 +1,123 @@
+"""One side's answer, token by token: choose the next token, know when it ends, turn tokens into text.
+
+A `Decoding` asks for logits and never knows whose they are: base or tuned, adapter or whole model. It does not
+know requests, pipes or folders. The loop is ours and not `generate()` because two sides take turns in it, each
+token is sent at once, and an answer can be given up between two tokens.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Literal
+
+import torch
+from transformers import DynamicCache, PreTrainedTokenizerBase
+
+TOP_P = 0.95
+"""Unlikely tokens that together weigh less than the rest of this are never drawn."""
+_HALF_A_CHARACTER = "�"
+
+LogitsOf = Callable[[list[int], DynamicCache], torch.Tensor]
+"""New token ids and the cache of all before them -> logits of the next token, 1-D float32 on the CPU."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is drawn. At temperature 0 the most likely token is always taken; the seed then plays no part."""
+
+    max_tokens: int
+    temperature: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Delta:
+    """What one step of one side added."""
+
+    text: str
+    ended_by: Literal["end", "length"] | None = None
+
+
+class TextStream:
+    """Turns growing token ids into pieces of text that never end inside a character."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._sent = ""
+
+    def read_new(self, token_ids: list[int]) -> str:
+        # Everything is decoded again each time: what a token looks like can depend on its neighbours, and 512 ids
+        # decode in well under a millisecond.
+        text = render_text(self._tokenizer, token_ids)
+        if not text.startswith(self._sent):
+            return ""
+        new, self._sent = text[len(self._sent) :], text
+        return new
+
+
+def render_text(tokenizer: PreTrainedTokenizerBase, token_ids: list[int]) -> str:
+    """The ids as text without special tokens; bytes that are no whole character (yet) are left out."""
+    text: str = tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return text.replace(_HALF_A_CHARACTER, "")
+
+
+def choose_token(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+    """The most likely token at temperature 0, otherwise one drawn from the likeliest `TOP_P` of the mass."""
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    weights = torch.softmax(logits / sampling.temperature, dim=-1)
+    sorted_weights, order = weights.sort(descending=True, stable=True)
+    before = sorted_weights.cumsum(dim=-1) - sorted_weights
+    kept = sorted_weights.masked_fill(before >= TOP_P, 0.0)
+    return int(order[torch.multinomial(kept, 1, generator=generator)])
+
+
+@dataclass
+class Decoding:
+    """An answer in the making. `step()` adds one token; after a Delta with `ended_by` there is nothing to add."""
+
+    logits_of: LogitsOf
+    prompt_ids: list[int]
+    cache: DynamicCache
+    end_token_ids: frozenset[int]
+    text: TextStream
+    sampling: Sampling
+    token_ids: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+    """Time spent on this side alone: the other side's turns do not count."""
+    margin: float = float("inf")
+    """The smallest lead of a chosen token's logit over the runner-up: how far from any tie the answer stayed."""
+
+    def __post_init__(self) -> None:
+        self._generator = torch.Generator().manual_seed(self.sampling.seed)
+        self._next_input = self.prompt_ids
+
+    def step(self) -> Delta:
+        started = perf_counter()
+        logits = self.logits_of(self._next_input, self.cache)
+        token = choose_token(logits, self.sampling, self._generator)
+        self._note_margin(logits)
+        delta = self._add(token)
+        self.seconds += perf_counter() - started
+        return delta
+
+    def finish(self) -> str:
+        """All steps at once; the whole text."""
+        pieces = []
+        while True:
+            delta = self.step()
+            pieces.append(delta.text)
+            if delta.ended_by:
+                return "".join(pieces)
+
+    def _add(self, token: int) -> Delta:
+        if token in self.end_token_ids:
+            return Delta("", "end")
+        self.token_ids.append(token)
+        self._next_input = [token]
+        full = len(self.token_ids) >= self.sampling.max_tokens
+        return Delta(self.text.read_new(self.token_ids), "length" if full else None)
+
+    def _note_margin(self, logits: torch.Tensor) -> None:
+        best, second = logits.topk(2).values.tolist()
+        self.margin = min(self.margin, best - second)
