@@ -1,0 +1,336 @@
+"""Times the trainer's own work with one base model: starting, steps, evaluations, saving, and their memory.
+
+Drives `training.Attempt` on made-up examples of three lengths, in a folder that is thrown away. Knows the
+trainer and through it torch. Does not know what is estimated from the figures.
+"""
+
+import ctypes
+import gc
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import torch
+
+from engine.batches import Batch
+from engine.calibration import Calibration, MethodRates, read_facts
+from engine.contract.records import METHOD_NAMES, Example, Machine, MethodName, Recipe, Split
+from engine.dataset import fingerprint_of, render_examples
+from engine.device import Device, peak_memory_bytes
+from engine.journal import Commands, Journal, seconds_since_process_start
+from engine.methods import get_method
+from engine.models import read_shape
+from engine.run_files import Order
+from engine.training import Attempt
+from engine.work import TokenLengths, Tokens, batch_flops, count_work
+from engine.workspace import RunFolder
+
+SENTENCE = (
+    "a warm light jacket for long walks in the hills keeps you dry when rain and wind come up "
+    "from the valley while its two pockets hold a map some bread and the small things of a day"
+)
+WORDS_PER_EXAMPLE = (16, 40, 90)
+PROMPT_SHARE = 0.3
+VALIDATION_EXAMPLES = 16
+ROUNDS = 4
+"""Each length comes once a round; the first round touches memory and does not count."""
+SECONDS_PER_METHOD = 2.0
+"""After which no further round begins, once every length has counted."""
+PARAMETERS_PER_BATCH = 160_000_000
+"""Larger models are timed with smaller batches, so that a step stays around a second."""
+EVALUATIONS = 2
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a trainer pays before it learns, as the first of this process paid it."""
+
+    seconds: float
+    """From the start of the process to the first step, and by how much that is slower than the second."""
+    adapter_seconds: float
+    """What loading peft adds."""
+    resident_bytes: int
+    precision: str
+    precision_reason: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One method when everything is warm. Work is counted operations; of several tries the fastest counts."""
+
+    trying: float
+    """Choosing the number format, on the first batch."""
+    trying_work: float
+    steps: dict[float, float]
+    """Work of a step -> its seconds."""
+    evaluation: float
+    evaluation_work: float
+    finishing: float
+    memory_factor: float
+
+
+def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Machine) -> Calibration:
+    """Every method, the one that needs least memory first, so that each peak is its own."""
+    load_average = os.getloadavg()[0]
+    with _scratch_folder(workspace) as folder:
+        probe = Probe(folder, model_folder, fingerprint)
+        start = probe.start()
+        by_memory = sorted(METHOD_NAMES, key=probe.count_bytes)
+        timings = {method: probe.time_method(method, start.resident_bytes) for method in by_memory}
+    return Calibration(
+        fingerprint=fingerprint,
+        facts=read_facts(machine),
+        measured_at=time.time(),
+        load_average=load_average,
+        threads=torch.get_num_threads(),
+        precision=start.precision,
+        precision_reason=start.precision_reason,
+        resident_bytes=start.resident_bytes,
+        rates={
+            name: _rates(
+                timing, start.seconds + (start.adapter_seconds if get_method(name).IS_ADAPTER else 0)
+            )
+            for name, timing in timings.items()
+        },
+    )
+
+
+class Probe:
+    """The made-up examples in a folder, and attempts on them."""
+
+    def __init__(self, folder: Path, model_folder: Path, fingerprint: str) -> None:
+        self._folder, self._model_folder, self._fingerprint = folder, model_folder, fingerprint
+        self._shape = read_shape(model_folder)
+        self._batch_size = min(8, max(1, PARAMETERS_PER_BATCH // self._shape.parameters))
+        lines = render_examples([*self._examples("train"), *self._examples("validation")])
+        self._dataset_fingerprint = fingerprint_of(lines)
+        self._dataset_file.write_bytes(lines)
+        # Its end is never written to: the probe's attempts are told nothing.
+        self._pipe, self._open_end = os.pipe()
+
+    @property
+    def _dataset_file(self) -> Path:
+        return self._folder / "examples.jsonl"
+
+    def start(self) -> Start:
+        attempt = self._attempt("all-layers")
+        attempt.prepare()
+        prepared = seconds_since_process_start() - waited_seconds()
+        resident = _resident_bytes(attempt.device)
+        first_try, second_try = (_timed(lambda: attempt.try_step("fp32")) for _ in range(2))
+        attempt.resume()
+        first_step = _timed(attempt.take_step)
+        # The same batch once more.
+        attempt.progress.step = 0
+        second_step = _timed(attempt.take_step)
+        return Start(
+            seconds=prepared + max(0.0, first_try - second_try) + max(0.0, first_step - second_step),
+            adapter_seconds=_timed(_import_peft),
+            resident_bytes=resident,
+            precision=attempt.progress.precision,
+            precision_reason=attempt.progress.precision_reason,
+        )
+
+    def time_method(self, method: MethodName, resident_bytes: int) -> Timing:
+        _release_memory()
+        attempt = self._attempt(method)
+        attempt.prepare()
+        _reset_peak(attempt.device)
+        trying = _timed(attempt.resume)
+        steps = self._time_steps(attempt)
+        evaluations = [_timed(attempt.evaluate) for _ in range(EVALUATIONS)]
+        peak = _peak_bytes(attempt.device)
+        counted = self._count_bytes(attempt)
+        return Timing(
+            trying=trying,
+            trying_work=self._step_work(attempt, attempt.batch_after(0)),
+            steps=steps,
+            evaluation=min(evaluations),
+            evaluation_work=self._evaluation_work(attempt),
+            finishing=_timed(attempt.save_checkpoint) + _timed(attempt.publish_best),
+            memory_factor=1.0 if peak is None else (peak - resident_bytes) / counted,
+        )
+
+    def count_bytes(self, method: MethodName) -> int:
+        """Of an attempt on examples as long as these, near enough to put the methods in order."""
+        words = [Tokens(0, 2 * count) for count in WORDS_PER_EXAMPLE]
+        return count_work(self._shape, self._recipe(method), TokenLengths(words, words)).working_bytes
+
+    def _count_bytes(self, attempt: Attempt) -> int:
+        train = [Tokens(tokens - learnt, learnt) for tokens, learnt in attempt.train_sizes]
+        return count_work(self._shape, attempt.recipe, TokenLengths(train, train)).working_bytes
+
+    def _time_steps(self, attempt: Attempt) -> dict[float, float]:
+        least: dict[float, float] = {}
+        deadline = time.monotonic() + SECONDS_PER_METHOD
+        for number in range(ROUNDS * attempt.steps_per_epoch):
+            round_number, position = divmod(number, attempt.steps_per_epoch)
+            if round_number > 1 and position == 0 and time.monotonic() > deadline:
+                break
+            work = self._step_work(attempt, attempt.batch_after(number))
+            seconds = _timed(attempt.take_step)
+            if round_number:
+                least[work] = min(seconds, least.get(work, seconds))
+        return least
+
+    def _step_work(self, attempt: Attempt, batch: Batch) -> float:
+        flops = attempt.method.count_flops(self._shape, attempt.recipe)
+        return batch_flops(flops.training, *_sizes(batch)) + flops.per_step
+
+    def _evaluation_work(self, attempt: Attempt) -> float:
+        flops = attempt.method.count_flops(self._shape, attempt.recipe)
+        return sum(batch_flops(flops.evaluation, *_sizes(batch)) for batch in attempt.validation)
+
+    def _examples(self, split: Split) -> list[Example]:
+        lengths = [count for count in WORDS_PER_EXAMPLE for _ in range(self._batch_size)]
+        if split == "validation":
+            lengths = [WORDS_PER_EXAMPLE[-1]] * VALIDATION_EXAMPLES
+        return [
+            Example(
+                prompt=_text(int(count * PROMPT_SHARE)),
+                completion=_text(count - int(count * PROMPT_SHARE)),
+                split=split,
+            )
+            for count in lengths
+        ]
+
+    def _recipe(self, method: MethodName) -> Recipe:
+        asked = Recipe(method=method, epochs=ROUNDS, batch_size=self._batch_size, learning_rate=1e-5)
+        return get_method(method).build_recipe(asked, len(WORDS_PER_EXAMPLE) * self._batch_size)
+
+    def _attempt(self, method: MethodName) -> Attempt:
+        run = RunFolder(self._folder / uuid4().hex)
+        run.root.mkdir()
+        order = Order(
+            run_id=run.root.name,
+            attempt=1,
+            recipe=self._recipe(method),
+            base_model_folder=self._model_folder,
+            base_model_fingerprint=self._fingerprint,
+            dataset_file=self._dataset_file,
+            dataset_fingerprint=self._dataset_fingerprint,
+        )
+        return Attempt(run, order, Commands(self._pipe), Journal(run.journal, 1))
+
+
+def _rates(timing: Timing, startup_seconds: float) -> MethodRates:
+    step_seconds, flops_per_second = fit_line(list(timing.steps.items()))
+    return MethodRates(
+        startup_seconds=startup_seconds,
+        trying_flops_per_second=timing.trying_work / timing.trying,
+        step_seconds=step_seconds,
+        training_flops_per_second=flops_per_second,
+        evaluation_flops_per_second=timing.evaluation_work / timing.evaluation,
+        finishing_seconds=timing.finishing,
+        memory_factor=timing.memory_factor,
+    )
+
+
+def fit_line(points: list[tuple[float, float]]) -> tuple[float, float]:
+    """(seconds each step costs whatever its size, work per second) through (work, seconds), by least squares.
+
+    Where noise bends the line below zero, all is put on the work.
+    """
+    mean_work = sum(work for work, _ in points) / len(points)
+    mean_seconds = sum(seconds for _, seconds in points) / len(points)
+    spread = sum((work - mean_work) ** 2 for work, _ in points)
+    slope = sum((work - mean_work) * (seconds - mean_seconds) for work, seconds in points) / (spread or 1.0)
+    constant = mean_seconds - slope * mean_work
+    if slope <= 0 or constant < 0:
+        return 0.0, mean_work / mean_seconds
+    return constant, 1 / slope
+
+
+def _sizes(batch: Batch) -> tuple[int, int, int]:
+    """(sequences, the longest, learnt tokens)."""
+    sequences, longest = batch.input_ids.shape
+    return sequences, longest, batch.targets.numel()
+
+
+def _text(words: int) -> str:
+    return " ".join(islice(cycle(SENTENCE.split()), words))
+
+
+# --- seconds ----------------------------------------------------------------------------------------------
+
+
+def _timed(action: Callable[[], object]) -> float:
+    """Seconds on a calm machine: without what our threads waited for a processor that others had.
+
+    Two threads may have waited at the same time, so no less than all processors fully used would take.
+    """
+    begun, waited, worked = time.monotonic(), waited_seconds(), time.process_time()
+    action()
+    seconds = time.monotonic() - begun
+    calm = seconds - (waited_seconds() - waited)
+    return min(seconds, max(calm, (time.process_time() - worked) / torch.get_num_threads()))
+
+
+def waited_seconds() -> float:
+    """How long the threads of this process stood in line for a processor; 0 where the system does not say."""
+    total = 0
+    for file in Path("/proc/self/task").glob("*/schedstat"):
+        # A thread may end while we look.
+        with suppress(OSError, ValueError, IndexError):
+            total += int(file.read_text().split()[1])
+    return total / 1e9
+
+
+def _import_peft() -> None:
+    import peft  # noqa: F401
+
+
+@contextmanager
+def _scratch_folder(workspace: Path) -> Iterator[Path]:
+    """Gone afterwards; what a killed probe left goes first."""
+    for left in workspace.glob(".probe-*"):
+        shutil.rmtree(left)
+    folder = workspace / f".probe-{os.getpid()}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+
+def _resident_bytes(device: Device) -> int:
+    return torch.cuda.memory_allocated() if device.kind == "cuda" else int(psutil.Process().memory_info().rss)
+
+
+def _reset_peak(device: Device) -> None:
+    if device.kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        # proc(5): "5" sets the peak back to what is resident now.
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak_bytes(device: Device) -> int | None:
+    """Since the last reset; None where the system cannot reset it."""
+    if device.kind == "cuda":
+        return peak_memory_bytes(device)
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else None
+
+
+def _release_memory() -> None:
+    """What the attempt before has left goes back to the system, so that it does not count for the next."""
+    gc.collect()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
