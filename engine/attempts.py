@@ -1,0 +1,89 @@
+"""One attempt at a run, seen from outside: its order, its process, what it is told, how it may have died.
+
+Knows the files and the pipe between supervisor and trainer. Does not know states or the database.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from engine.contract.records import Dataset, Run
+from engine.curve import Curve
+from engine.models import fingerprint, get_model
+from engine.processes import Child, out_of_memory_kills, start_module, take_lock, usable_cores
+from engine.run_files import Order, Result
+from engine.workspace import RunFolder, Workspace, write_durably
+
+TRAINER = "engine.training"
+
+
+@dataclass
+class Attempt:
+    """The trainer that runs now. Its times are of the monotonic clock: the wall clock jumps."""
+
+    run_id: str
+    folder: RunFolder
+    child: Child
+    memory_kills: int | None
+    spoke_at: float = field(default_factory=time.monotonic)
+    lines: int = 0
+    told: set[str] = field(default_factory=set)
+    cancelled_at: float | None = None
+    has_stalled: bool = False
+
+    def tell(self, word: str) -> None:
+        """Say it once, however often it is wanted."""
+        if word not in self.told:
+            self.told.add(word)
+            self.child.send(word)
+
+    def seconds_silent(self, curve: Curve) -> float:
+        """Since its journal last grew."""
+        now = time.monotonic()
+        if curve.lines != self.lines:
+            self.lines, self.spoke_at = curve.lines, now
+        return now - self.spoke_at
+
+    def ran_out_of_memory(self) -> bool:
+        """Killed, and not by us, while the kernel killed something for memory."""
+        before, after = self.memory_kills, out_of_memory_kills()
+        was_killed = self.child.poll() == -9 and not self.has_stalled
+        return was_killed and before is not None and after is not None and after > before
+
+
+def start_attempt(workspace: Workspace, run: Run, dataset: Dataset) -> Attempt | None:
+    """A trainer on the run's newest attempt; None while something else holds the run's lock."""
+    folder = workspace.run(run.id)
+    folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_durably(folder.order, _order(workspace, run, dataset).model_dump_json(indent=1).encode())
+    lock = take_lock(folder.lock)
+    if lock is None:
+        return None
+    memory_kills = out_of_memory_kills()
+    child = start_module(
+        TRAINER, [str(folder.root)], folder=folder.root, log=folder.log, threads=usable_cores(), lock=lock
+    )
+    return Attempt(run.id, folder, child, memory_kills)
+
+
+def read_result(folder: RunFolder, attempt: int) -> Result | None:
+    """How this attempt ended; None if it left no word, or only the word of an earlier one."""
+    try:
+        result = Result.model_validate_json(folder.result.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return result if result.attempt == attempt else None
+
+
+def _order(workspace: Workspace, run: Run, dataset: Dataset) -> Order:
+    model = get_model(workspace, run.recipe.base_model)
+    return Order(
+        run_id=run.id,
+        attempt=run.attempt,
+        recipe=run.recipe,
+        base_model_folder=model,
+        base_model_fingerprint=fingerprint(model),
+        dataset_file=workspace.dataset(run.dataset_id),
+        dataset_fingerprint=dataset.fingerprint,
+    )
