@@ -60,6 +60,7 @@ TERMS: dict[str, str] = {
     "validation loss": "How surprised the model is by the held-out examples: the honest measure of "
     "what it has learnt.",
     "step": "One small correction of the model, after reading a handful of examples.",
+    "trainable layers": "How many of the model's last layers may change.",
     "epoch": "One pass through all the examples to learn from.",
     "learning rate": "How large each correction is: too small learns slowly, too large forgets how to write.",
     "batch size": "How many examples are read before each correction.",

@@ -81,7 +81,7 @@ KNOBS: tuple[Knob, ...] = (
     Knob(
         "epochs",
         "Passes through your examples",
-        "epochs",
+        "epoch",
         "More passes learn more and take longer; too many, and it copies instead of learning.",
     ),
     Knob(

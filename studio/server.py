@@ -174,7 +174,9 @@ def bind(port: int) -> socket.socket:
 
 def serve(app: ASGIApp, listener: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM; open pages are given two seconds to say goodbye."""
-    config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=2, ws_max_size=32 << 20)
+    config = uvicorn.Config(
+        app, log_level="error", access_log=False, timeout_graceful_shutdown=2, ws_max_size=32 << 20
+    )
     uvicorn.Server(config).run(sockets=[listener])
 
 

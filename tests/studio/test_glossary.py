@@ -7,6 +7,7 @@ import pytest
 
 import studio
 from studio.glossary import TERMS, explain
+from studio.recipes import KNOBS, Knob
 
 ROOT = Path(studio.__file__).parent.parent
 NOT_PLAIN = re.compile(
@@ -33,3 +34,8 @@ def test_every_term_that_a_page_explains_has_a_sentence() -> None:
 def test_the_technical_name_finds_the_plain_one() -> None:
     assert explain("Temperature") == explain("creativity")
     assert explain("LoRA") == TERMS["lora"]
+
+
+@pytest.mark.parametrize("knob", KNOBS, ids=lambda knob: knob.field)
+def test_every_setting_is_explained(knob: Knob) -> None:
+    assert explain(knob.term)

@@ -1,0 +1,146 @@
+"""Download: the voice as one standard file, offered only after it has been opened and tried."""
+
+import streamlit as st
+
+from engine.contract.records import Estimate, Export, Run
+from studio.glossary import explain
+from studio.journey import finished_runs
+from studio.progress import render_gain
+from studio.ui.notices import attempt, describe, guard
+from studio.ui.runs import choose_run
+from studio.ui.session import engine
+from studio.ui.stepper import open_project
+from studio.ui.text import escape, show_text
+from studio.wording import render_bytes, render_duration, render_duration_range
+
+LOOK_SECONDS = 1.0
+BUILDING = {
+    "building": "Putting the download together …",
+    "checking": "Checking it: a fresh program opens your download with the standard libraries "
+    "and must give the same answer. This takes about half a minute.",
+}
+ADAPTER_LINES = """\
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "adapter")
+tokenizer = AutoTokenizer.from_pretrained("adapter")
+prompt = tokenizer.apply_chat_template([{{"role": "user", "content": "…"}}], add_generation_prompt=True,
+                                       return_tensors="pt", return_dict=True)
+print(tokenizer.decode(model.generate(**prompt, max_new_tokens=160)[0]))"""
+MODEL_LINES = """\
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("model")
+tokenizer = AutoTokenizer.from_pretrained("model")
+prompt = tokenizer.apply_chat_template([{"role": "user", "content": "…"}], add_generation_prompt=True,
+                                       return_tensors="pt", return_dict=True)
+print(tokenizer.decode(model.generate(**prompt, max_new_tokens=160)[0]))"""
+
+
+def get_export(run: Run) -> Export:
+    """Where the download stands; the first visit has it made."""
+    export = engine().export(run.id)
+    return engine().start_export(run.id) if export.state == "none" else export
+
+
+def show_building(run: Run, seen: Export) -> None:
+    with guard():
+        export = engine().export(run.id)
+        if export.state != seen.state:
+            st.rerun()
+        with st.container(key="lead-building"), st.spinner(BUILDING[export.state], show_time=True):
+            st.caption("You can leave this page; it goes on by itself.")
+            st.skeleton(height=40, width=320)
+
+
+def show_failed(run: Run, export: Export) -> None:
+    words = describe(export.failure) if export.failure else "**The download could not be made.**"
+    st.warning(words, icon=":material/info:")
+    if st.button("Make it again", type="primary") and attempt(lambda: engine().start_export(run.id)):
+        st.rerun()
+
+
+def show_ready(run: Run, export: Export) -> None:
+    with st.container(key="lead-ready"):
+        st.markdown(
+            "A fresh program opened your download with the standard libraries "
+            "and gave the same answer, word for word."
+        )
+    size = f" ({render_bytes(export.bytes)})" if export.bytes else ""
+    st.link_button(
+        f"Download the voice{size}", f"/download/{run.id}", type="primary", icon=":material/download:"
+    )
+    if export.checked_with:
+        st.caption(f"Checked with {escape(export.checked_with)}.", help=explain("download"))
+
+
+def show_figures(run: Run) -> None:
+    st.subheader("What it is worth", anchor=False)
+    if gain := render_gain(run.validation_loss_base, run.validation_loss):
+        st.markdown(f"Reading your held-out texts, it is {gain}.")
+    if run.estimate and run.seconds is not None:
+        st.markdown(render_against_estimate(run, run.estimate))
+
+
+def render_against_estimate(run: Run, estimate: Estimate) -> str:
+    took = render_duration(run.seconds or 0)
+    memory = render_bytes(run.peak_memory_bytes or 0)
+    return (
+        f"It took {took}; said before: {render_duration_range(estimate.seconds_range)}. "
+        f"It needed {memory} of memory; said before: {render_bytes(estimate.peak_memory_bytes)}."
+    )
+
+
+def show_content(run: Run) -> None:
+    st.subheader("What is inside", anchor=False)
+    is_whole = run.recipe.method == "all-layers"
+    learnt = (
+        "**model**: the whole tuned model, with its tokenizer and chat template"
+        if is_whole
+        else "**adapter**: what was learnt, with tokenizer and chat template"
+    )
+    base = "" if is_whole or run.recipe.base_model != "starter" else "- **base**: the untouched base model\n"
+    st.markdown(
+        f"- {learnt}\n{base}"
+        "- **samples.csv**: held-out prompts, answered before and after, beside your own text\n"
+        "- **README.md**: how it was made, from which examples, and how to use it",
+        help=explain("adapter"),
+    )
+
+
+def show_lines(run: Run) -> None:
+    st.subheader("How an engineer uses it", anchor=False)
+    st.caption(
+        "With the standard libraries, inside the unpacked folder. The README has a version that runs as is."
+    )
+    base = "base" if run.recipe.base_model == "starter" else "FOLDER_OF_THE_BASE_MODEL"
+    lines = MODEL_LINES if run.recipe.method == "all-layers" else ADAPTER_LINES.format(base=base)
+    st.code(lines, language=None, wrap_lines=True)
+
+
+def show_proof(export: Export) -> None:
+    if not (export.reference_prompt and export.reference_answer):
+        return
+    with st.expander("The answer it gave in the check"):
+        st.caption("Asked")
+        show_text(export.reference_prompt, key="reference-prompt")
+        st.caption("Answered, before packing and after opening")
+        show_text(export.reference_answer, key="reference-answer")
+
+
+opened = open_project("download")
+st.title("Take it with you", anchor=False)
+run = choose_run(finished_runs(opened.runs), opened.run, "Which run")
+export = get_export(run)
+if export.state == "ready":
+    show_ready(run, export)
+elif export.state == "failed":
+    show_failed(run, export)
+else:
+    st.fragment(show_building, run_every=LOOK_SECONDS)(run, export)
+st.space("small")
+show_figures(run)
+show_content(run)
+show_lines(run)
+show_proof(export)

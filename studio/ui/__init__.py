@@ -1,0 +1,1 @@
+"""SHOWS on behalf of the pages: what several pages draw, said once. Decides nothing, computes nothing."""

@@ -1,0 +1,15 @@
+"""Settings: prices are kept, and what is said of privacy and of the machine is what the engine says."""
+
+
+def test_a_price_is_kept_by_the_engine(pretend_engine, open_page):
+    app = open_page("settings")
+    app.number_input[0].set_value(0.42)
+    app.button[0].click()
+    app.run()
+    assert pretend_engine.settings.electricity_price_per_kwh == 0.42
+
+
+def test_the_machine_comes_with_its_reason(pretend_engine, open_page):
+    app = open_page("settings")
+    assert any("No graphics card that can train was found" in item.value for item in app.markdown)
+    assert any("Voicewright Starter" in item.value for item in app.markdown)
