@@ -8,7 +8,6 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
@@ -51,23 +50,24 @@ HEADERS = [
 ]
 
 STREAMLIT_OPTIONS = {
-    "STREAMLIT_SERVER_ADDRESS": LOOPBACK,
-    "STREAMLIT_SERVER_HEADLESS": "true",
-    "STREAMLIT_SERVER_SHOW_EMAIL_PROMPT": "false",
-    "STREAMLIT_SERVER_MAX_UPLOAD_SIZE": "25",
-    "STREAMLIT_SERVER_MAX_MESSAGE_SIZE": "50",
-    "STREAMLIT_SERVER_ENABLE_STATIC_SERVING": "false",
-    "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none",
-    "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false",
-    "STREAMLIT_CLIENT_SHOW_ERROR_DETAILS": "none",
-    "STREAMLIT_CLIENT_SHOW_ERROR_LINKS": "false",
-    "STREAMLIT_CLIENT_TOOLBAR_MODE": "minimal",
-    "STREAMLIT_RUNNER_MAGIC_ENABLED": "false",
-    "STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE": "true",
-    "STREAMLIT_LOGGER_LEVEL": "error",
+    "server.address": LOOPBACK,
+    "server.headless": True,
+    "server.showEmailPrompt": False,
+    "server.maxUploadSize": 25,
+    "server.maxMessageSize": 50,
+    "server.enableStaticServing": False,
+    "server.enableAgentApi": False,
+    "server.fileWatcherType": "none",
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
+    "client.toolbarMode": "minimal",
+    "runner.magicEnabled": False,
+    "logger.hideWelcomeMessage": True,
+    "logger.level": "error",
 }
-"""Repeated here although `.streamlit/config.toml` says them too: the environment outranks a file in the
-person's home folder."""
+"""Said here although `.streamlit/config.toml` says most of it too: a flag outranks every file, also one in
+the person's home folder."""
 
 
 class Guard:
@@ -140,10 +140,10 @@ def stream_download(client: EngineClient, run_id: str) -> Response:
 
 def build_app(workspace: Path, secret: str) -> ASGIApp:
     """The ASGI app. `secret` proves to a second `voicewright` that this studio serves the same workspace."""
-    os.environ.update(STREAMLIT_OPTIONS)
-    os.environ["VOICEWRIGHT_WORKSPACE"] = str(workspace)
-    import streamlit as st  # after the options: Streamlit reads them when it is imported
+    import streamlit as st  # takes a second, in which the engine starts beside us
+    from streamlit.web import bootstrap
 
+    os.environ["VOICEWRIGHT_WORKSPACE"] = str(workspace)
     client = connect(workspace)
 
     async def download(request: Request) -> Response:
@@ -152,11 +152,13 @@ def build_app(workspace: Path, secret: str) -> ASGIApp:
     async def hello(request: Request) -> Response:
         return JSONResponse({"proof": prove(secret, request.query_params.get("nonce", ""))})
 
-    return st.App(
+    app = st.App(
         Path(__file__).parent / "app.py",
         routes=[Route("/download/{run_id}", download), Route(HELLO, hello)],
         middleware=[Middleware(Guard)],
     )
+    bootstrap.load_config_options(STREAMLIT_OPTIONS)
+    return app
 
 
 def bind(port: int) -> socket.socket:
@@ -178,7 +180,3 @@ def serve(app: ASGIApp, listener: socket.socket) -> None:
         app, log_level="error", access_log=False, timeout_graceful_shutdown=2, ws_max_size=32 << 20
     )
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def download_path(run_id: str) -> str:
-    return f"/download/{quote(run_id)}"
