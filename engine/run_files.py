@@ -4,8 +4,8 @@
                             end of file means that the supervisor is gone: certify a checkpoint and exit
     trainer -> supervisor   metrics.jsonl (appended, one JSON object a line), result.json (once, last)
 
-    supervisor -> export    export-order.json; `python -m engine.export RUN_FOLDER` then tells how it stands in
-                            export.json (contract `Export`), and leaves voice.zip when that is ready
+    supervisor -> export    export-order.json; `python -m engine.export RUN_FOLDER` then tells how it
+                            stands in export.json (contract `Export`) and leaves voice.zip when ready
 
 The trainer is `python -m engine.training RUN_FOLDER`, with the run's lock file already locked on an
 inherited descriptor. A trainer that ends without a result.json of its attempt was killed.

@@ -22,11 +22,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = Parser(add_help=False)
     shared.add_argument(
         "--workspace", type=Path, default=user_data_path("voicewright"), help="folder of your projects"
     )
-    file_job = argparse.ArgumentParser(add_help=False)
+    file_job = Parser(add_help=False)
     file_job.add_argument("file", type=Path, metavar="FILE.csv")
     file_job.add_argument("--json", action="store_true", help="print one JSON object instead of sentences")
 

@@ -118,7 +118,8 @@ def _read(file: Path) -> dict[str, Any]:
 def _lives(holder: dict[str, Any]) -> bool:
     """True if the very process that claimed still runs; a recycled process id does not count."""
     try:
-        return abs(psutil.Process(holder["pid"]).create_time() - holder["started"]) < 1.0
+        started = float(psutil.Process(holder["pid"]).create_time())
+        return abs(started - float(holder["started"])) < 1.0
     except (psutil.Error, KeyError, TypeError, ValueError):
         return False
 

@@ -81,7 +81,7 @@ def stop_engine(client: EngineClient) -> None:
 
 
 class EngineKeeper:
-    """Restarts the engine if it dies while the studio is open, so that an interrupted run goes on by itself."""
+    """Restarts the engine if it dies while the studio is open: an interrupted run goes on by itself."""
 
     def __init__(self, workspace: Path, interval_seconds: float = 2.0) -> None:
         self._workspace = workspace

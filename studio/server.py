@@ -90,12 +90,12 @@ def is_own_request(scope: Scope) -> bool:
 
     A WebSocket must carry an Origin: every browser sends one, and other programs have no business there.
     """
-    values = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    values: dict[bytes, str] = {name: value.decode("latin-1") for name, value in scope["headers"]}
     host, origin = values.get(b"host", ""), values.get(b"origin")
     if host.rsplit(":", 1)[0] not in OWN_NAMES:
         return False
     if origin is None:
-        return scope["type"] == "http"
+        return bool(scope["type"] == "http")
     return origin == f"http://{host}"
 
 

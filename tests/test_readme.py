@@ -1,6 +1,7 @@
 """What the README claims is true: its tree names every module, its commands are the ones that CI runs."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def test_every_picture_and_link_of_the_readme_exists() -> None:
 
 
 def test_nothing_but_the_agreed_names_stands_at_the_top() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    git = shutil.which("git")
+    assert git, "the tree can only be compared in a git checkout"
+    listed = subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
     names = {line.split("/")[0] for line in listed.stdout.splitlines() if not line.startswith(".")}
     agreed = {"pyproject.toml", "README.md", "LICENSE", "studio", "pages", "engine", "tests", "assets"}
     assert names <= agreed

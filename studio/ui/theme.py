@@ -11,7 +11,7 @@ STYLE = """<style>
 [data-testid="stBottomBlockContainer"] { max-width: 66rem; padding: 0.75rem 2rem 1rem; }
 [data-testid="stToolbar"] { max-width: 66rem; margin: 0 auto; padding: 0 2rem; }
 [data-testid="stToolbar"] div:has(> [data-testid="stLogoLink"]),
-[data-testid="stToolbar"] div:has(> [data-testid="stHeaderLogo"]) { margin-left: 0; }
+[data-testid="stToolbar"] div:has(> div > [data-testid="stHeaderLogo"]) { margin-left: 0; }
 h1 { padding-top: 0.25rem !important; letter-spacing: -0.015em; line-height: 1.15; text-wrap: balance; }
 [data-testid="stMarkdownContainer"] p { max-width: 44rem; text-wrap: pretty; }
 [class*="st-key-lead"] p { font-size: 1.1875rem; line-height: 1.55; max-width: 40rem; }
@@ -40,6 +40,8 @@ h1 { padding-top: 0.25rem !important; letter-spacing: -0.015em; line-height: 1.1
 /* what moves, what is pressed, what has the focus */
 [data-stale="true"] { opacity: 1 !important; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
+button[data-variant="segmented_control"][aria-checked="true"] { color: inherit !important; }
+::placeholder { color: inherit !important; opacity: 0.72; }
 [data-testid="stBaseButton-primary"]:hover, [data-testid="stBaseLinkButton-primary"]:hover {
   background-color: #0e6655; filter: brightness(0.92); }
 .js-plotly-plot :is(.xtick, .ytick) text, .js-plotly-plot .annotation-text {

@@ -87,7 +87,9 @@ def test_a_brand_manager_gets_from_a_table_to_a_checked_download(
     # 2 method
     expect(page.get_by_role("heading", name="How shall it learn?")).to_be_visible()
     expect(page.get_by_text("Recommended")).to_have_count(1)
-    page.get_by_role("button", name="Choose LoRA").or_(page.get_by_role("button", name="Chosen")).first.wait_for()
+    page.get_by_role("button", name="Choose LoRA").or_(
+        page.get_by_role("button", name="Chosen")
+    ).first.wait_for()
     if page.get_by_role("button", name="Choose LoRA").is_visible():
         page.get_by_role("button", name="Choose LoRA").click()
     page.get_by_role("button", name="Start tuning").dblclick()
@@ -107,7 +109,9 @@ def test_a_brand_manager_gets_from_a_table_to_a_checked_download(
 
     # 4 compare
     page.get_by_role("button", name="Write both").click()
-    expect(page.get_by_text(re.compile(r"Ended by itself|Cut at the chosen length"))).to_have_count(2, timeout=60_000)
+    expect(page.get_by_text(re.compile(r"Ended by itself|Cut at the chosen length"))).to_have_count(
+        2, timeout=60_000
+    )
     texts = page.locator("[class*=st-key-quote] [data-testid=stText]").all_inner_texts()
     assert len(texts) >= 2
     assert texts[0].strip() != texts[1].strip()

@@ -103,6 +103,8 @@ def test_a_folder_that_cannot_be_written_is_said_in_one_sentence(tmp_path: Path)
 
 @pytest.mark.parametrize("wrong", [["--port", "many"], ["dance"], ["tune"]])
 def test_a_mistyped_command_is_one_sentence_and_exit_code_2(wrong: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-m", "studio", *wrong], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "studio", *wrong], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1

@@ -1,4 +1,4 @@
-"""The four jobs of the terminal on the real engine and the real starter: clean JSON, one sentence when wrong."""
+"""The four jobs of the terminal on the real engine and starter: clean JSON, one sentence when wrong."""
 
 import csv
 import json
@@ -89,7 +89,9 @@ def test_tune_writes_a_checked_download_that_compare_opens(
     assert answer["export"] == str(out)
     assert {"adapter", "model"} & {name.split("/")[0] for name in zipfile.ZipFile(out).namelist()}
 
-    compared = answer_of(voicewright("compare", out, "--prompt", "Describe a tent.", "--max-tokens", 12, "--json"))
+    compared = answer_of(
+        voicewright("compare", out, "--prompt", "Describe a tent.", "--max-tokens", 12, "--json")
+    )
     assert compared["method"] == method
     (pair,) = compared["answers"]
     assert pair["prompt"] == "Describe a tent."
