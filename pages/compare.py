@@ -1,36 +1,21 @@
 """Compare: one prompt, two answers side by side, both as they are written."""
 
-from dataclasses import dataclass
-
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from engine.contract.failures import EngineFailure
-from engine.contract.records import MAX_PROMPT_CHARACTERS, AnswerEvent, AnswerRequest, Example, Run, Side
+from engine.contract.records import MAX_PROMPT_CHARACTERS, AnswerRequest, Example, Run
 from studio.comparison import CREATIVITY, DEFAULT_CREATIVITY, DEFAULT_LENGTH, LENGTH, pick_prompts
 from studio.glossary import explain
 from studio.journey import finished_runs
 from studio.navigation import page
+from studio.ui.answers import Answers, show_answers, stream
 from studio.ui.notices import attempt
 from studio.ui.runs import choose_run
 from studio.ui.session import engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
-from studio.ui.text import isolate, shorten, show_text
+from studio.ui.text import shorten, show_text
 
-HELD_BACK, OWN = "Held-out examples", "My own words"
-SIDES: dict[Side, str] = {"base": "Untouched model", "tuned": "Your voice"}
+HELD_OUT, OWN = "Held-out examples", "My own words"
 PROMPTS_OFFERED = 40
-
-
-@dataclass
-class Answers:
-    """What one try gave; lives in the tab so that a later click does not lose it."""
-
-    prompt: str
-    seed: int
-    texts: dict[Side, str]
-    notes: dict[Side, str]
-    brand_text: str | None
 
 
 def choose_prompt(run: Run) -> tuple[str, str | None]:
@@ -40,17 +25,17 @@ def choose_prompt(run: Run) -> tuple[str, str | None]:
         return write_prompt(), None
     source = st.segmented_control(
         "Prompt from",
-        [HELD_BACK, OWN],
-        default=HELD_BACK,
+        [HELD_OUT, OWN],
+        default=HELD_OUT,
         required=True,
         key="prompt-source",
         persist_state="session",
         help="The model has never seen the held-out examples.",
     )
-    return (write_prompt(), None) if source == OWN else pick_held_back(held)
+    return (write_prompt(), None) if source == OWN else pick_held_out(held)
 
 
-def pick_held_back(held: list[Example]) -> tuple[str, str]:
+def pick_held_out(held: list[Example]) -> tuple[str, str]:
     first = pick_prompts(held)
     offered = [*first, *(example for example in held if example not in first)][:PROMPTS_OFFERED]
     number = st.selectbox(
@@ -103,67 +88,6 @@ def choose_sampling() -> tuple[float, int]:
             help=explain("token"),
         )
     return creativity[chosen].value, length[long].value
-
-
-def draw_sides() -> dict[Side, tuple[DeltaGenerator, DeltaGenerator]]:
-    """Two columns; for each side a place for its text and one for the note below it."""
-    places: dict[Side, tuple[DeltaGenerator, DeltaGenerator]] = {}
-    grid = st.grid(2, min_column_width=300, gap="small")
-    for side, title in SIDES.items():
-        with grid, st.container(key=f"card-{side}", border=True, height="stretch"):
-            st.subheader(title, anchor=False)
-            with st.container(key=f"quote-{side}"):
-                places[side] = (st.empty(), st.empty())
-    return places
-
-
-def stream(request: AnswerRequest, answers: Answers) -> None:
-    """Ask both sides and show each word as it comes."""
-    places = draw_sides()
-    for text, _ in places.values():
-        text.text("…")
-    with engine().stream_answers(request) as events:
-        for event in events:
-            take(event, answers, places)
-
-
-def take(
-    event: AnswerEvent, answers: Answers, places: dict[Side, tuple[DeltaGenerator, DeltaGenerator]]
-) -> None:
-    if event.failure:
-        raise EngineFailure(
-            event.failure.code,
-            event.failure.what_happened,
-            event.failure.what_you_have,
-            event.failure.what_to_do,
-        )
-    if event.side is None:
-        for _, note in places.values():
-            note.caption(render_waiting(event.waiting))
-        return
-    text, note = places[event.side]
-    answers.texts[event.side] = answers.texts.get(event.side, "") + event.text
-    text.text(isolate(answers.texts[event.side].lstrip()) or "…")
-    answers.notes[event.side] = render_note(event)
-    note.caption(answers.notes[event.side])
-
-
-def render_waiting(waiting: int | None) -> str:
-    if waiting:
-        return f"{waiting} ahead of you. Your answer comes by itself."
-    return "Loading the model. This takes a few seconds the first time."
-
-
-def render_note(event: AnswerEvent) -> str:
-    if not event.done:
-        return "Writing …"
-    return "Cut at the chosen length." if event.ended_by == "length" else "Ended by itself."
-
-
-def show_answers(answers: Answers) -> None:
-    for side, (text, note) in draw_sides().items():
-        text.text(isolate(answers.texts.get(side, "").strip()) or "(It said nothing.)")
-        note.caption(answers.notes.get(side, ""))
 
 
 def show_brand_text(answers: Answers) -> None:

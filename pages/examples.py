@@ -11,12 +11,11 @@ from engine.contract.records import (
     Columns,
     Dataset,
     Example,
+    Finding,
     NewDataset,
 )
-from studio.columns import VOICE_PROMPT, suggest_columns
 from studio.examples import assign_split, build_examples
 from studio.findings import check_window, sort_findings
-from studio.glossary import explain
 from studio.navigation import page
 from studio.table import Limit, Table, read_table
 from studio.ui.actions import show_main_button
@@ -24,21 +23,33 @@ from studio.ui.findings import show_findings
 from studio.ui.notices import attempt, say
 from studio.ui.session import SAMPLE_FILE, engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
+from studio.ui.tables import choose_columns, show_preview, show_split
 from studio.ui.text import clean, escape
 from studio.wording import render_count
 
-NO_PROMPT = "There is none"
-PREVIEW_ROWS = 200
 TYPES = [".csv", ".tsv", ".txt", ".jsonl"]
-SPLIT_WHY = (
-    "The held-out examples are never shown to the model. They tell whether it has learnt the voice "
-    "or only your sentences, and you compare on them. The same ones stay held out when you add more."
-)
 
 
 @st.cache_data(show_spinner="Reading your table …", max_entries=4)
 def read_cached(data: bytes, name: str, limit: Limit | None) -> Table:
     return read_table(data, name, limit)
+
+
+@st.cache_data(show_spinner="Checking your examples …", max_entries=4)
+def check_cached(
+    data: bytes, name: str, limit: Limit | None, prompt: str | None, completion: str
+) -> tuple[list[Example], list[Finding]]:
+    """Examples and findings of one reading of the file: a large table is not checked anew at each click."""
+    examples, found = build_examples(
+        read_cached(data, name, limit), Columns(prompt=prompt, completion=completion)
+    )
+    if examples:
+        found = [*found, *check_window(examples, engine().token_counts("starter", examples))]
+    return examples, sort_findings(found)
+
+
+def limit_name(data: bytes, name: str) -> str:
+    return f"limit-{name}-{len(data)}"
 
 
 def has_sample(opened: OpenProject) -> bool:
@@ -92,7 +103,7 @@ def show_sample_offer(opened: OpenProject) -> None:
 
 def read_or_explain(data: bytes, name: str) -> Table | None:
     """The table, or None after the reason and the way out have been said."""
-    limit_key = f"limit-{name}-{len(data)}"
+    limit_key = limit_name(data, name)
     try:
         return read_cached(data, name, recall(limit_key))
     except EngineFailure as error:
@@ -112,64 +123,6 @@ def offer_limits(limit_key: str) -> None:
             st.rerun()
 
 
-def choose_columns(table: Table, name: str) -> Columns:
-    """Drop-downs with what was recognised; the person's correction wins."""
-    suggested = suggest_columns(table)
-    prompts = [NO_PROMPT, *table.columns]
-    st.subheader("Columns", anchor=False)
-    st.caption(suggested.reason)
-    left, right = st.columns(2)
-    prompt = left.selectbox(
-        "What was asked for",
-        prompts,
-        index=prompts.index(suggested.columns.prompt) if suggested.columns.prompt else 0,
-        key=f"prompt-column-{name}",
-        help=f"{explain('prompt')} Without one, every example is asked for with “{VOICE_PROMPT}”",
-    )
-    completion = right.selectbox(
-        "What your brand wrote",
-        table.columns,
-        index=table.columns.index(suggested.columns.completion),
-        key=f"completion-column-{name}",
-        help=explain("completion"),
-    )
-    return Columns(prompt=None if prompt == NO_PROMPT else prompt, completion=completion)
-
-
-def show_preview(examples: list[Example]) -> None:
-    rows = [
-        {
-            "Row": example.row,
-            "Asked for": clean(example.prompt),
-            "Your text": clean(example.completion),
-            "Used to": "check" if example.split == "validation" else "learn",
-        }
-        for example in examples[:PREVIEW_ROWS]
-    ]
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        height=min(300, 37 + 35 * len(rows)),
-        column_config={
-            "Row": st.column_config.NumberColumn(width=60),
-            "Asked for": st.column_config.TextColumn(width="medium"),
-            "Your text": st.column_config.TextColumn(width="large"),
-            "Used to": st.column_config.TextColumn(width=80),
-        },
-        alt="The examples, one per row",
-    )
-    if len(examples) > PREVIEW_ROWS:
-        st.caption(f"The first {PREVIEW_ROWS} of {render_count(len(examples), 'example')}.")
-
-
-def show_split(examples_train: int, examples_validation: int) -> None:
-    st.subheader("What is held out", anchor=False)
-    st.markdown(
-        f"**{examples_train:,}** to learn from, **{examples_validation:,}** held out to check. {SPLIT_WHY}",
-        help=explain("validation"),
-    )
-
-
 def add_to_existing(opened: OpenProject, examples: list[Example]) -> list[Example]:
     """What is saved: the new examples alone, or together with those of the version before."""
     if opened.dataset is None:
@@ -187,11 +140,11 @@ def review(opened: OpenProject, data: bytes, name: str) -> None:
     if table is None:
         return
     columns = choose_columns(table, name)
-    examples, found = build_examples(table, columns)
-    if examples:
-        found = [*found, *check_window(examples, engine().token_counts("starter", examples))]
+    examples, found = check_cached(
+        data, name, recall(limit_name(data, name)), columns.prompt, columns.completion
+    )
     examples = add_to_existing(opened, examples)
-    show_findings(sort_findings(found))
+    show_findings(found)
     if examples:
         held_out = sum(example.split == "validation" for example in examples)
         show_split(len(examples) - held_out, held_out)

@@ -61,7 +61,7 @@ def save(settings: Settings) -> None:
 
 def show_machine(machine: Machine) -> None:
     st.subheader("This machine", anchor=False)
-    st.markdown(f"Tuning runs on **{escape(machine.device_title)}**. {escape(machine.device_reason)}")
+    st.markdown(f"Tuning runs on **{escape(machine.device_title)}**: {escape(machine.device_reason)}.")
     grid = st.grid(4, min_column_width=150)
     grid.metric("Processor cores", machine.cores)
     grid.metric("Memory", render_bytes(machine.memory_bytes))

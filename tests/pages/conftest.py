@@ -207,7 +207,7 @@ class PretendEngine:
             f"GET {routes.MACHINE}": lambda _: r.Machine(
                 device="cpu",
                 device_title="this computer's processor",
-                device_reason="No graphics card that can train was found.",
+                device_reason="no graphics card that can train was found",
                 cores=8,
                 memory_bytes=16_000_000_000,
                 memory_available_bytes=12_000_000_000,

@@ -11,5 +11,5 @@ def test_a_price_is_kept_by_the_engine(pretend_engine, open_page):
 
 def test_the_machine_comes_with_its_reason(pretend_engine, open_page):
     app = open_page("settings")
-    assert any("No graphics card that can train was found" in item.value for item in app.markdown)
+    assert any("no graphics card that can train was found" in item.value for item in app.markdown)
     assert any("Voicewright Starter" in item.value for item in app.markdown)
