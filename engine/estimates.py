@@ -20,11 +20,11 @@ from engine.work import TokenLengths, Work, count_work
 if TYPE_CHECKING:
     from engine.models import ModelShape
 
-# How far off the counting may be: low = counted / spread, high = counted x spread. On a calm machine it is
-# within 6 %; the same run on a shared machine differs by 18-37 % from one time to the next.
-SPREAD_ASSUMED = 3.0
-SPREAD_CALIBRATED = 1.35
-SPREAD_LEARNT = 1.2
+# How far off the counting may be: from counted / below to counted x above. The rates are those of a calm
+# machine, where runs took 0.99 to 1.06 of what was counted; beside other work, up to twice as long.
+SPREAD_ASSUMED = (3.0, 3.0)
+SPREAD_CALIBRATED = (1.15, 1.6)
+SPREAD_LEARNT = (1.15, 1.35)
 RUNS_TO_LEARN = 3
 RUNS_REMEMBERED = 5
 CORRECTION_LIMITS = (0.4, 2.5)
@@ -165,7 +165,7 @@ def _shares(recipe: Recipe, correction: Correction) -> tuple[float, float, float
     return EARLIER * typical, typical, min(1.0, LATER * typical)
 
 
-def _spread(calibration: Calibration, runs: int) -> float:
+def _spread(calibration: Calibration, runs: int) -> tuple[float, float]:
     if runs >= RUNS_TO_LEARN:
         return SPREAD_LEARNT
     return SPREAD_CALIBRATED if calibration.measured else SPREAD_ASSUMED
@@ -241,8 +241,8 @@ def estimate_run(
     early, typical, late = (
         counted.after(share) * correction.seconds for share in _shares(recipe, correction)
     )
-    spread = _spread(calibration, correction.runs)
-    seconds_range = (early / spread, late * spread)
+    below, above = _spread(calibration, correction.runs)
+    seconds_range = (early / below, late * above)
     counted_memory = int(
         calibration.resident_bytes + work.working_bytes * calibration.rates[recipe.method].memory_factor
     )

@@ -37,7 +37,7 @@ SENTENCE = (
     "a warm light jacket for long walks in the hills keeps you dry when rain and wind come up "
     "from the valley while its two pockets hold a map some bread and the small things of a day"
 )
-WORDS_PER_EXAMPLE = (16, 40, 90)
+WORDS_PER_EXAMPLE = (10, 30, 70)
 PROMPT_SHARE = 0.3
 VALIDATION_EXAMPLES = 16
 ROUNDS = 4

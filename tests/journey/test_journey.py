@@ -117,7 +117,7 @@ def test_a_brand_manager_gets_from_a_table_to_a_checked_download(
     assert texts[0].strip() != texts[1].strip()
 
     # 5 download
-    page.get_by_role("link", name="Take this voice with you").click()
+    page.get_by_role("button", name="Take this voice with you").click()
     link = page.get_by_role("link", name=re.compile("Download the voice"))
     link.wait_for(timeout=120_000)
     with page.expect_download() as downloading:
