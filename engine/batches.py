@@ -1,5 +1,4 @@
-"""From the frozen examples of a dataset to batches of tensors, in an order that depends on nothing but seed and
-epoch.
+"""From the frozen examples of a dataset to batches of tensors, in an order that only seed and epoch decide.
 
 Knows encoding and padding. Does not know models or losses.
 """
@@ -16,7 +15,7 @@ from datasets import Dataset
 from engine.contract.records import Example, Split
 from engine.encoding import encode_example
 
-# Batches are cut from groups of this many, sorted by length: little padding, and still another mix every epoch.
+# Batches are cut from groups of this many, sorted by length: little padding, and another mix every epoch.
 _BATCHES_PER_GROUP = 8
 # oneDNN compiles and keeps a kernel for every shape it meets in bf16: few shapes cost less time and memory.
 _LENGTH_MULTIPLE = 16
@@ -81,7 +80,7 @@ def round_up(number: int, multiple: int) -> int:
 
 
 def plan_epoch(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Rows of each batch of one epoch: every row once, alike lengths together, a pure function of its arguments."""
+    """Rows of each batch of one epoch: every row once, like lengths together; a pure function."""
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     shuffled = random.permutation(len(lengths)).tolist()
     group = batch_size * _BATCHES_PER_GROUP

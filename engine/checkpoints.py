@@ -1,9 +1,10 @@
-"""Checkpoints that count only when they are whole: safetensors and JSON, certified by a manifest written last.
+"""Checkpoints that count only when they are whole: safetensors and JSON, and a manifest written last.
 
     step-00000120/   weights.safetensors optimizer.safetensors random.safetensors best.safetensors state.json
                      COMPLETE.json   {"step", "attempt", "files": {name: [bytes, sha256]}}
 
-A checkpoint appears by one rename, after every file of it is on disk. What does not verify goes to quarantine/.
+A checkpoint appears by one rename, after every file of it is on disk. What does not verify goes to
+quarantine/.
 Knows files, tensors and random generators. Does not know what a step is or when one is saved.
 """
 
@@ -28,12 +29,14 @@ Tensors = dict[str, torch.Tensor]
 MANIFEST = "COMPLETE.json"
 STATE = "state.json"
 KEPT = 2
+FORMAT = 1
+"""Grows whenever what a checkpoint keeps changes its meaning: an older one is then not gone on from."""
 _DAMAGE = (OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A certified checkpoint: `tensors` by file (weights, optimizer, random, best), `state` as plain values."""
+    """A certified checkpoint: `tensors` by file (weights, optimizer, random, best), `state` as values."""
 
     step: int
     tensors: dict[str, Tensors]
@@ -122,7 +125,7 @@ def _by_step(folder: Path) -> list[Path]:
 
 
 def load_newest_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint | None:
-    """The newest that verifies and whose state holds all of `identity`; newer ones that do not go to quarantine."""
+    """The newest that verifies and whose state holds all of `identity`; newer ones go to quarantine."""
     for candidate in _by_step(folder):
         try:
             return _load(candidate, identity)
@@ -189,8 +192,11 @@ def restore_optimizer(
 def random_tensors() -> Tensors:
     """The state of every random generator a library could draw from, as bytes."""
     kind, keys, *rest = np.random.get_state()
-    state = {"torch": torch.get_rng_state(), "python": _as_bytes(random.getstate())}
-    state["numpy"] = _as_bytes([kind, keys.tolist(), *rest])
+    state = {
+        "torch": torch.get_rng_state(),
+        "python": _as_bytes(random.getstate()),
+        "numpy": _as_bytes([kind, np.asarray(keys).tolist(), *rest]),
+    }
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
     return state
@@ -210,4 +216,4 @@ def _as_bytes(value: Any) -> torch.Tensor:
 
 
 def _from_bytes(tensor: torch.Tensor) -> Any:
-    return json.loads(bytes(tensor.tolist()))
+    return json.loads(tensor.numpy().tobytes())

@@ -99,7 +99,7 @@ def environment(device: Device, precision: Precision) -> dict[str, str | int]:
 
 
 def peak_memory_bytes(device: Device) -> int:
-    """The most memory this process has held: of the graphics card if it computes there, else of the machine."""
+    """The most memory this process has held: on the graphics card if it computes there, else in all."""
     if device.kind == "cuda":
         return torch.cuda.max_memory_allocated()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,7 +12,6 @@ from torch.nn.functional import cross_entropy, pad
 from engine.batches import Batch, round_up
 from engine.device import Device, Precision, autocast
 
-
 # Few shapes, as in `batches.py`.
 _HEAD_MULTIPLE = 128
 
@@ -20,9 +19,9 @@ _HEAD_MULTIPLE = 128
 class CompletionLoss:
     """Nats over the learnt tokens of a batch, the head computed only where a token is learnt.
 
-    The vocabulary is by far the widest map of a small model, and most positions of a prompt are never scored: a
-    hook before the head picks the learnt positions out, and all else is the model's own forward, whatever its
-    method or family.
+    The head is by far the widest map of a small model, and no position of a prompt is ever scored: a hook
+    before the head picks the learnt positions out, and all else is the model's own forward, whatever its method
+    or family.
     """
 
     def __init__(self, model: Any, device: Device, precision: Precision) -> None:

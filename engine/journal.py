@@ -38,7 +38,7 @@ class Commands:
 
     def __init__(self, descriptor: int = 0) -> None:
         self._command: Command | None = None
-        # Unbuffered: a thread that waits inside a buffered reader holds a lock that the interpreter wants at exit.
+        # Unbuffered: a thread waiting in a buffered reader holds a lock that the interpreter wants at exit.
         pipe = open(descriptor, "rb", buffering=0, closefd=False)  # noqa: SIM115
         threading.Thread(target=self._listen, args=(pipe,), daemon=True).start()
 
@@ -63,4 +63,5 @@ class Commands:
 
 def seconds_since_process_start() -> float:
     """Working time counts from there, imports and all."""
-    return max(0.0, time.time() - psutil.Process(os.getpid()).create_time())
+    created: float = psutil.Process(os.getpid()).create_time()
+    return max(0.0, time.time() - created)

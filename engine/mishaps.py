@@ -15,7 +15,7 @@ _SAFE = "Your examples and settings are safe."
 _ALLOCATOR_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """The loss or the gradient is no longer a number; `step` is the optimizer step that found out."""
 
     def __init__(self, step: int) -> None:
@@ -27,7 +27,7 @@ def explain(error: BaseException, recipe: Recipe, best_kept: bool) -> Failure:
     """`best_kept` says whether the best version from before the error was published."""
     if isinstance(error, EngineFailure):
         return error.failure
-    if isinstance(error, Diverged):
+    if isinstance(error, DivergedError):
         return _diverged(error, recipe, best_kept)
     if is_out_of_memory(error):
         return _out_of_memory(recipe)
@@ -52,7 +52,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATOR_WORDS)
 
 
-def _diverged(error: Diverged, recipe: Recipe, best_kept: bool) -> Failure:
+def _diverged(error: DivergedError, recipe: Recipe, best_kept: bool) -> Failure:
     rate = recipe.learning_rate or 1e-3
     return Failure(
         code="diverged",

@@ -25,7 +25,7 @@ def count_steps(examples: int, recipe: Recipe) -> int:
 
 
 def evaluation_steps(steps: int, epochs: int) -> list[int]:
-    """After which optimizer steps to evaluate, evenly spread, the last step among them; step 0 comes besides."""
+    """After which optimizer steps to evaluate, evenly spread to the last; step 0 comes besides."""
     count = min(steps, max(MIN_EVALUATIONS, EVALUATIONS_PER_EPOCH * epochs))
     return sorted({round(steps * number / count) for number in range(1, count + 1)})
 
@@ -36,7 +36,7 @@ def choose_validation_rows(
     recipe: Recipe,
     flops: Flops,
 ) -> list[int]:
-    """Rows of the validation split to evaluate every time: all, or evenly spread ones within EVALUATION_SHARE.
+    """Rows of the validation split to evaluate: all, or evenly spread ones within EVALUATION_SHARE.
 
     `train` and `validation` hold (tokens, learnt tokens) of each example.
     """

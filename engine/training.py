@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -34,7 +34,7 @@ from engine.device import Precision, choose_precision, detect_device, environmen
 from engine.evaluation import CompletionLoss, validation_loss
 from engine.journal import Commands, Journal, seconds_since_process_start
 from engine.methods import get_method, max_example_tokens
-from engine.mishaps import Diverged, explain
+from engine.mishaps import DivergedError, explain
 from engine.models import fingerprint, load_base, load_tokenizer, read_shape
 from engine.run_files import Order, Result
 from engine.workspace import RunFolder, write_durably
@@ -201,6 +201,7 @@ class Attempt:
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must share with this attempt to be of the same run."""
         return {
+            "format": checkpoints.FORMAT,
             "recipe": self.recipe.model_dump(),
             "base_model": self.order.base_model_fingerprint,
             "dataset": self.order.dataset_fingerprint,
@@ -219,7 +220,7 @@ class Attempt:
     def try_step(self, precision: Precision) -> None:
         """A step's forward and backward that teaches nothing, to time it."""
         self.loss.precision = precision
-        self.loss(self.batch_after(0)).backward()
+        torch.autograd.backward(self.loss(self.batch_after(0)))
         self.optimizer.zero_grad(set_to_none=True)
 
     # --- learning -------------------------------------------------------------------------------------
@@ -236,11 +237,11 @@ class Attempt:
         loss = self.loss(batch) / batch.targets.numel()
         if faults.reach("step"):
             loss = loss * math.nan
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = clip_grad_norm_(self.learnt.values(), MAX_GRADIENT_NORM)
         progress.train_loss = loss.item()
         if not (math.isfinite(progress.train_loss) and math.isfinite(norm.item())):
-            raise Diverged(progress.step + 1)
+            raise DivergedError(progress.step + 1)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         progress.step += 1
@@ -248,7 +249,7 @@ class Attempt:
         self.tell(progress.train_loss, learning_rate=rate)
 
     def batch_after(self, step: int) -> Batch:
-        """The batch of step `step` + 1: a pure function of recipe and dataset, so a resumed run sees the same."""
+        """The batch of step `step` + 1: the same for a run that was resumed."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch not in self.plans:
             lengths = [tokens for tokens, _ in self.train_sizes]
@@ -261,7 +262,7 @@ class Attempt:
         return bool(self.validation) and planned and self.progress.evaluated_step < step
 
     def evaluate(self) -> None:
-        """The validation loss at this step, of the untouched base at step 0; nothing if told to leave meanwhile."""
+        """The validation loss at this step, at step 0 of the base; nothing if told to leave meanwhile."""
         begun = time.monotonic()
         progress = self.progress
         with self.untouched_base() if progress.step == 0 else nullcontext():
@@ -269,7 +270,7 @@ class Attempt:
         if loss is None:
             return
         if progress.step and not math.isfinite(loss):
-            raise Diverged(progress.step)
+            raise DivergedError(progress.step)
         progress.evaluated_step = progress.step
         remember(progress.evaluation_seconds, time.monotonic() - begun)
         if progress.step == 0:
@@ -289,7 +290,7 @@ class Attempt:
 
     @contextmanager
     def untouched_base(self) -> Iterator[None]:
-        """The base inside the model to train; a method without an adapter is the base until its first step."""
+        """The base inside the model to train; without an adapter, that is the model until its first step."""
         if not self.method.IS_ADAPTER:
             yield
             return
@@ -376,10 +377,12 @@ class Attempt:
 
     def failed(self, error: Exception) -> Result:
         """What the error means; a loss that ran away does not take the best version with it."""
-        best_kept = isinstance(error, Diverged) and bool(self.best)
-        if best_kept:
-            self.publish_best()
         checkpoints.remove_unfinished(self.folder.checkpoints)
+        best_kept = False
+        if isinstance(error, DivergedError) and self.best:
+            with suppress(OSError):
+                self.publish_best()
+                best_kept = True
         return self.result("failed", failure=explain(error, self.recipe, best_kept))
 
     def working_seconds(self) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.contract.records import MethodName, Recipe
-from engine.methods.defaults import by_examples, fill
+from engine.methods.defaults import batch_size_for, epochs_for, fill
 from engine.methods.flops import Flops, base_flops
 from engine.models import ModelShape
 
@@ -20,11 +20,16 @@ IS_ADAPTER = False
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
+    """Validation loss on the sample voice (176 examples, starter, base 3.203), 5 epochs, the best after 4:
+
+    learning rate    5e-4 2.024    1e-3 2.061    2e-3 2.248
+    """
+    batch_size = recipe.batch_size or batch_size_for(examples, few=8)
     return fill(
         recipe,
-        epochs=by_examples(examples, few=8, more=4, many=3),
+        epochs=epochs_for(examples, batch_size, steps=100, least=2, most=12),
         learning_rate=5e-4,
-        batch_size=by_examples(examples, few=8, more=16, many=16),
+        batch_size=batch_size,
     )
 
 

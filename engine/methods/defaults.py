@@ -4,9 +4,8 @@ from typing import Any
 
 from engine.contract.records import Recipe
 
-FEW, MANY = 400, 1000
-"""Up to FEW examples, passes are cheap and needed; above MANY, a few passes already see enough."""
 _OF_ONE_METHOD = ("layers", "rank", "virtual_tokens")
+_FEW_EXAMPLES = 400
 
 
 def fill(recipe: Recipe, **defaults: Any) -> Recipe:
@@ -16,6 +15,11 @@ def fill(recipe: Recipe, **defaults: Any) -> Recipe:
     return recipe.model_copy(update=foreign | opened)
 
 
-def by_examples(examples: int, few: int, more: int, many: int) -> int:
-    """Pick by the number of train examples."""
-    return few if examples <= FEW else more if examples <= MANY else many
+def batch_size_for(examples: int, few: int) -> int:
+    """With many examples, larger batches: the same passes in half the steps."""
+    return few if examples <= _FEW_EXAMPLES else 2 * few
+
+
+def epochs_for(examples: int, batch_size: int, steps: int, least: int, most: int) -> int:
+    """Passes that come to about `steps` optimizer steps; stopping early guards against too many."""
+    return min(max(round(steps * batch_size / max(examples, 1)), least), most)

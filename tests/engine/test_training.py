@@ -155,6 +155,17 @@ def test_it_stops_when_it_starts_to_copy_and_keeps_the_best(order_run: OrderRun)
     assert result.validation_loss == min(losses[1:])
 
 
+def test_looking_at_the_base_leaves_exactly_the_chosen_weights_learning(
+    method_name: MethodName, order_run: OrderRun
+) -> None:
+    run = order_run(method_name)
+    attempt = Attempt(run.folder, run.order, Commands(os.pipe()[0]), Journal(run.folder.journal, 1))
+    attempt.prepare()
+    with attempt.untouched_base():
+        pass
+    assert {name for name, p in attempt.model.named_parameters() if p.requires_grad} == set(attempt.learnt)
+
+
 # --- commands -------------------------------------------------------------------------------------------
 
 
