@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Calibrator:
-    """At most one measurement at a time, at low priority; a run that begins ends it, and it is made later."""
+    """At most one measurement at a time; a run that begins ends it, and it is made later."""
 
     def __init__(self, workspace: Workspace, enabled: bool = True) -> None:
         self._workspace = workspace
@@ -110,4 +110,3 @@ class Calibrator:
             threads=usable_cores(),
             lock=lock,
         )
-        self._child.lower_priority()

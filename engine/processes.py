@@ -112,10 +112,6 @@ class Child:
             time.sleep(0.02)
         return self._exit_code
 
-    def lower_priority(self) -> None:
-        with suppress(psutil.Error):
-            psutil.Process(self.pid).nice(10)
-
 
 def start_module(
     module: str,
