@@ -18,12 +18,13 @@ from studio.navigation import page
 from studio.recipes import METHOD_TEXTS, Knob, Recommendation, knobs_for, recommend
 from studio.ui.actions import show_main_button
 from studio.ui.cards import show_method_card
-from studio.ui.notices import attempt
+from studio.ui.notices import attempt, guard
 from studio.ui.session import click_key, engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
 from studio.ui.text import escape
 from studio.wording import render_duration_range
 
+LOOK_SECONDS = 3.0
 HIGHEST = {
     "epochs": 100,
     "batch_size": 256,
@@ -141,6 +142,19 @@ def start(opened: OpenProject, dataset: Dataset, recipe: Recipe) -> None:
         st.switch_page(page("tuning"), query_params=opened.address(started[0].id))
 
 
+@st.fragment(run_every=LOOK_SECONDS)
+def await_calibration(dataset: Dataset, recipe: Recipe) -> None:
+    """Say why the ranges are wide, and draw them anew as soon as this machine has been measured."""
+    st.caption(
+        "How fast this machine is, is still being found out, so the times are wide. "
+        "They narrow by themselves, usually within a minute."
+    )
+    with guard():
+        again = engine().estimates(EstimateRequest(dataset_id=dataset.id, recipes=[recipe]))
+        if again[0].calibrated:
+            st.rerun()
+
+
 def show_methods(opened: OpenProject, dataset: Dataset) -> None:
     base_model = choose_base_model(engine().models())
     estimates = estimate_methods(dataset, base_model)
@@ -150,7 +164,7 @@ def show_methods(opened: OpenProject, dataset: Dataset) -> None:
     show_cards(dataset, estimates, recommendation.method, chosen)
     show_advanced(estimates[chosen])
     if not estimates[chosen].calibrated:
-        st.caption(estimates[chosen].basis)
+        await_calibration(dataset, estimates[chosen].recipe)
     show_start(opened, dataset, estimates[chosen])
 
 
