@@ -203,7 +203,7 @@ def test_several_runs_make_the_range_narrower() -> None:
 
 def test_runs_that_stopped_early_are_expected_to_do_so_again() -> None:
     early = estimate(history=[finished(1.0, share=0.2)] * 3)
-    late = estimate(history=[finished(1.0, share=0.9)] * 3)
+    late = estimate(history=[finished(1.0, share=1.0)] * 3)
     assert early.seconds < estimate().seconds < late.seconds
 
 
