@@ -20,8 +20,8 @@ class CompletionLoss:
     """Nats over the learnt tokens of a batch, the head computed only where a token is learnt.
 
     The head is by far the widest map of a small model, and no position of a prompt is ever scored: a hook
-    before the head picks the learnt positions out, and all else is the model's own forward, whatever its method
-    or family.
+    before the head picks the learnt positions out, and all else is the model's own forward, whatever its
+    method or family.
     """
 
     def __init__(self, model: Any, device: Device, precision: Precision) -> None:

@@ -69,10 +69,12 @@ class Failure(BaseModel):
         return " ".join(part for part in (self.what_happened, self.what_you_have, self.what_to_do) if part)
 
 
-class EngineFailure(Exception):
+class EngineFailure(Exception):  # noqa: N818 - "failure" is the word of the design
     """The one exception that crosses module and process borders; `failure` is what a person reads."""
 
-    def __init__(self, code: FailureCode, what_happened: str, what_you_have: str = "", what_to_do: str = "") -> None:
+    def __init__(
+        self, code: FailureCode, what_happened: str, what_you_have: str = "", what_to_do: str = ""
+    ) -> None:
         self.failure = Failure(
             code=code, what_happened=what_happened, what_you_have=what_you_have, what_to_do=what_to_do
         )

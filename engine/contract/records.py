@@ -165,9 +165,9 @@ class Settings(Record):
     electricity_price_per_kwh: Annotated[float, Field(ge=0, le=100)] = 0.30
     """Households in the EU paid 0.287 € in the first half of 2025 (Eurostat, nrg_pc_204)."""
     machine_watts: Annotated[float, Field(gt=0, le=5000)] = 65.0
-    """What the machine draws while it tunes: a laptop's charger; a desktop takes 100–200, one with a GPU 300–600."""
+    """What the machine draws while it tunes: a laptop's charger; a desktop takes 100–200, a GPU 300–600."""
     rented_gpu_price_per_hour: Annotated[float, Field(ge=0, le=1000)] = 0.80
-    """A card with 24 GB on demand: 0.34–1.39 US$ (RunPod's RTX 4090, RunComfy's A5000; price lists of March 2026)."""
+    """A card with 24 GB on demand: 0.34–1.39 US$ (RunPod, RunComfy; price lists of March 2026)."""
 
 
 # --- 2 method -----------------------------------------------------------------------------------------
@@ -314,7 +314,7 @@ class Event(Record):
 
 
 class AnswerRequest(Record):
-    """Ask the base and/or a tuned run one prompt. Text only; a run chooses the adapter, never a model's name."""
+    """Ask base and/or tuned run one prompt. Text only; the run chooses the adapter, never a model's name."""
 
     run_id: Id
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
@@ -352,7 +352,7 @@ class Export(Record):
     reference_prompt: str | None = None
     reference_answer: str | None = None
     checked_with: str | None = None
-    """Library versions of the process that reproduced the answer, such as "transformers 5.23.0, peft 0.21.2"."""
+    """Libraries of the process that reproduced the answer: "transformers 5.23.0, peft 0.21.2"."""
     failure: Failure | None = None
 
 

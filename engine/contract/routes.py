@@ -1,7 +1,7 @@
 """The paths of the engine's API, written once for server and client. All but HELLO need the bearer token.
 
 Bodies and answers are the records of `records.py` as JSON; a failure is `{"failure": Failure}` with the
-status of `failures.HTTP_STATUS`.
+status of `failures.HTTP_STATUS`. Lists of versions and runs are newest first.
 """
 
 HELLO = "/hello"  # GET ?nonce=hex -> Hello (no token: this is how a client knows whom it talks to)
@@ -11,17 +11,17 @@ SETTINGS = "/settings"  # GET -> Settings, PUT Settings -> Settings
 MODELS = "/models"  # GET -> list[BaseModelInfo]
 PROJECTS = "/projects"  # GET -> list[Project], POST NewProject -> Project
 PROJECT = "/projects/{project_id}"  # GET -> Project, PATCH NewProject -> Project, DELETE -> 204
-PROJECT_DATASETS = "/projects/{project_id}/datasets"  # GET -> list[Dataset] newest first, POST NewDataset -> Dataset
+PROJECT_DATASETS = "/projects/{project_id}/datasets"  # GET -> list[Dataset], POST NewDataset -> Dataset
 PROJECT_RUNS = "/projects/{project_id}/runs"  # GET -> list[Run] newest first
 DATASET = "/datasets/{dataset_id}"  # GET -> Dataset
 DATASET_EXAMPLES = "/datasets/{dataset_id}/examples"  # GET -> list[Example] in the file's order
-TOKEN_COUNTS = "/models/{base_model}/token-counts"  # POST list[Example] -> TokenCounts
+TOKEN_COUNTS = "/models/{base_model}/token-counts"  # noqa: S105  POST list[Example] -> TokenCounts
 ESTIMATES = "/estimates"  # POST EstimateRequest -> list[Estimate], one per recipe
 RUNS = "/runs"  # POST NewRun -> Run (same key: the same run)
 RUN = "/runs/{run_id}"  # GET -> Run
 RUN_DESIRED = "/runs/{run_id}/desired"  # PUT {"desired": Desired} -> Run; idempotent
 RUN_METRICS = "/runs/{run_id}/metrics"  # GET -> Metrics
 RUN_EVENTS = "/runs/{run_id}/events"  # GET -> list[Event]
-ANSWERS = "/answers"  # POST AnswerRequest -> text/event-stream of AnswerEvent (`data: {json}`), pings as comments
-RUN_EXPORT = "/runs/{run_id}/export"  # GET -> Export, POST -> Export (starts building and checking; idempotent)
+ANSWERS = "/answers"  # POST AnswerRequest -> server-sent AnswerEvents, pings as comments
+RUN_EXPORT = "/runs/{run_id}/export"  # GET -> Export, POST -> Export (starts building; idempotent)
 RUN_DOWNLOAD = "/runs/{run_id}/download"  # GET -> application/zip, streamed; 409 until the export is ready
