@@ -66,8 +66,8 @@ def render_percent(share: float) -> str:
     """A share of one as whole percent; what is small but not nothing is "less than 1 %"."""
     percent = round(100 * share)
     if percent == 0 and share > 0:
-        return "less than 1 %"
-    return f"{percent} %"
+        return "less than 1\N{NO-BREAK SPACE}%"
+    return f"{percent}\N{NO-BREAK SPACE}%"
 
 
 def render_rows(rows: Sequence[int]) -> str:

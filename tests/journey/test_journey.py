@@ -145,3 +145,27 @@ def check_in_a_fresh_process(archive: Path, folder: Path) -> None:
         timeout=120,
     )
     assert done.stdout == reference["answer"]
+
+
+@pytest.mark.browser
+def test_a_picture_instead_of_a_table_is_explained_and_a_run_can_be_cancelled_on_a_phone(
+    studio_url: str, context: BrowserContext, page: Page, semicolon_file: Path, tmp_path: Path
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    picture = tmp_path / "brand.csv"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(500))
+
+    page.goto(studio_url)
+    page.get_by_label("Name of the voice").fill("On the road")
+    page.get_by_role("button", name="Start a new voice").click()
+    page.locator("input[type=file]").set_input_files(picture)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("picture")
+    page.locator("input[type=file]").set_input_files(semicolon_file)
+    page.get_by_role("button", name="Use these 196 examples").click()
+    page.get_by_role("button", name="Start tuning").click()
+
+    wait_for_points(page, at_least=2)
+    assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel the run").click()
+    expect(page.get_by_text("It was cancelled and nothing of it is kept")).to_be_visible(timeout=60_000)

@@ -124,7 +124,7 @@ def test_examples_beyond_the_window_are_named_by_row() -> None:
     lost, cut = sort_findings(check_window(examples, counts))
     assert (lost.kind, lost.rows, lost.severity) == ("prompt-over-window", [4], "error")
     assert (cut.kind, cut.rows) == ("over-window", [3])
-    assert "20 %" in cut.message
+    assert "20\u00a0%" in cut.message
 
 
 def test_5_000_rows_take_less_than_a_second() -> None:

@@ -44,11 +44,11 @@ def run(validation: list[float], train: list[float] | None = None) -> list[Metri
     ("validation", "says"),
     [
         ([4.0], "Training has begun"),
-        ([4.0, 3.5, 3.1, 2.8], "Still learning. The held-out examples surprise it 30 % less"),
+        ([4.0, 3.5, 3.1, 2.8], "Still learning. The held-out examples surprise it 30\u00a0% less"),
         ([4.0, 3.2, 2.84, 2.83, 2.82, 2.82], "Levelling off"),
         ([4.0, 3.0, 2.8, 2.9, 3.1], "starts to copy your examples"),
         ([4.0, 3.0, 2.8, 3.0], "starts to copy your examples"),
-        ([4.0, 3.0, 2.8, 2.81], "The held-out examples surprise it 30 % less"),
+        ([4.0, 3.0, 2.8, 2.81], "The held-out examples surprise it 30\u00a0% less"),
         ([4.0, 4.0, 3.99, 3.99], "has not learnt anything yet"),
     ],
 )
@@ -66,7 +66,7 @@ def test_a_loss_that_climbs_is_a_warning_with_a_way_out() -> None:
     ("validation", "says"),
     [
         ([4.0, 3.0, 2.8, 2.9, 3.1], "best at step 20. After that it began to copy"),
-        ([4.0, 3.0, 2.8], "surprise it 30 % less than the untouched model. It was best at step 20."),
+        ([4.0, 3.0, 2.8], "surprise it 30\u00a0% less than the untouched model. It was best at step 20."),
         ([4.0, 4.0, 4.1], "not learnt anything"),
         ([], "too few were held out"),
     ],
@@ -126,8 +126,8 @@ def test_a_spike_in_ten_thousand_steps_is_still_drawn() -> None:
 
 
 def test_gain_and_time_left_are_said_in_words() -> None:
-    assert render_gain(4.0, 2.76) == "31 % less surprised than the base model"
-    assert render_gain(4.0, 4.4) == "10 % more surprised than the base model"
+    assert render_gain(4.0, 2.76) == "31\u00a0% less surprised than the base model"
+    assert render_gain(4.0, 4.4) == "10\u00a0% more surprised than the base model"
     assert render_gain(4.0, 3.99) == "as surprised as the base model"
     assert render_gain(None, 3.0) == ""
     assert render_time_left(200) == "about 3 minutes left"

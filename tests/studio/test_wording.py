@@ -87,5 +87,5 @@ def test_counts_rows_lists_and_shares() -> None:
     assert render_rows([3, 7, 12]) == "rows 3, 7 and 12"
     assert render_rows(list(range(2, 45))) == "rows 2, 3, 4, 5, 6 and 38 more"
     assert render_list(["a", "b"], "or") == "a or b"
-    assert render_percent(0.314) == "31 %"
-    assert render_percent(0.001) == "less than 1 %"
+    assert render_percent(0.314) == "31\u00a0%"
+    assert render_percent(0.001) == "less than 1\u00a0%"
