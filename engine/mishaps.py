@@ -23,12 +23,11 @@ class DivergedError(Exception):
         self.step = step
 
 
-def explain(error: BaseException, recipe: Recipe, best_kept: bool) -> Failure:
-    """`best_kept` says whether the best version from before the error was published."""
+def explain(error: BaseException, recipe: Recipe) -> Failure:
     if isinstance(error, EngineFailure):
         return error.failure
     if isinstance(error, DivergedError):
-        return _diverged(error, recipe, best_kept)
+        return _diverged(error, recipe)
     if is_out_of_memory(error):
         return _out_of_memory(recipe)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -52,12 +51,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATOR_WORDS)
 
 
-def _diverged(error: DivergedError, recipe: Recipe, best_kept: bool) -> Failure:
+def _diverged(error: DivergedError, recipe: Recipe) -> Failure:
     rate = recipe.learning_rate or 1e-3
     return Failure(
         code="diverged",
         what_happened=f"The tuning lost its way at step {error.step}: the loss was no longer a number.",
-        what_you_have=f"{_SAFE} The best version from before that is kept." if best_kept else _SAFE,
+        what_you_have=_SAFE,
         what_to_do=f"Start again with a smaller learning rate, such as {rate / 3:.1g}.",
     )
 

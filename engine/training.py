@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -376,14 +376,9 @@ class Attempt:
         )
 
     def failed(self, error: Exception) -> Result:
-        """What the error means; a loss that ran away does not take the best version with it."""
+        """What the error means; the checkpoints from before it stay."""
         checkpoints.remove_unfinished(self.folder.checkpoints)
-        best_kept = False
-        if isinstance(error, DivergedError) and self.best:
-            with suppress(OSError):
-                self.publish_best()
-                best_kept = True
-        return self.result("failed", failure=explain(error, self.recipe, best_kept))
+        return self.result("failed", failure=explain(error, self.recipe))
 
     def working_seconds(self) -> float:
         return self.earlier_seconds + time.monotonic() - self.begun

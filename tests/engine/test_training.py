@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
 
 from engine import faults
 from engine.contract.records import Example, MethodName
@@ -294,15 +293,15 @@ def test_a_mishap_is_told_in_a_sentence(
     assert not list(run.folder.checkpoints.glob(".writing-*"))
 
 
-def test_a_loss_that_runs_away_leaves_the_best_from_before(
+def test_a_loss_that_runs_away_ends_the_run_and_publishes_nothing(
     order_run: OrderRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VOICEWRIGHT_FAULT", "step:5:nan")
     run = order_run("lora", epochs=4)
     result = train_here(run)
-    assert "best version from before that is kept" in result.failure.sentence
-    saved = load_file(run.folder.artefact / "adapter_model.safetensors")
-    assert all(tensor.isfinite().all() for tensor in saved.values())
+    assert result.failure.code == "diverged"
+    assert "smaller learning rate" in result.failure.what_to_do
+    assert not run.folder.artefact.exists()
 
 
 def test_a_base_model_that_changed_since_the_order_is_refused(order_run: OrderRun) -> None:
