@@ -1,8 +1,8 @@
-"""What lies inside a download: which files, the README, the samples table, the manifest, and the zip around them.
+"""What lies inside a download: which files, the README, the samples, the manifest, and the zip around them.
 
-The same run gives the same bytes: names, order and timestamps are fixed. No file names a place on this machine.
-Knows records and folders. Does not know how an answer is made, nor whether the download works: `export.py` and
-`opening.py` do.
+The same run gives the same bytes: names, order and timestamps are fixed. No file names a place on this
+machine. Knows records and folders. Does not know how an answer is made, nor whether the download works:
+`export.py` and `opening.py` do.
 """
 
 import csv
@@ -16,7 +16,8 @@ from importlib.metadata import version
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from engine.contract.records import BaseModelInfo, Recipe
+from engine.contract.records import BaseModelInfo, MethodName, Recipe
+from engine.methods import get_method
 from engine.opening import FORMAT, FORMAT_VERSION, MANIFEST
 from engine.run_files import ExportOrder
 
@@ -30,10 +31,13 @@ _TOKENIZER_FILES = re.compile(
 )
 _MODEL_FILES = re.compile(r"(generation_)?config\.json|[A-Za-z0-9._-]+\.safetensors(\.index\.json)?")
 _CARD_FILES = re.compile(r"README\.md|LICENSE(\.(md|txt))?|NOTICE(\.(md|txt))?")
-# Spreadsheets run a cell that begins so as a formula (OWASP ASVS 1.2.10); the wide forms count in some of them.
+# Spreadsheets run a cell that begins so as a formula (OWASP ASVS 1.2.10); in some the wide forms count too.
 _FORMULA_STARTS = tuple("=+-@\t\r\n\0＝＋－＠")
 _OLDEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-_METHOD_TITLES = {
+_BASE_PLACE = "FOLDER_OF_THE_BASE_MODEL"
+_TEMPLATE_OPTIONS = 'add_generation_prompt=True, return_tensors="pt", return_dict=True'
+_ANSWER_ONLY = '[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)'
+_METHOD_TITLES: dict[MethodName, str] = {
     "last-layers": "the last layers of the model learnt (a PEFT adapter that replaces them)",
     "all-layers": "every layer of the model learnt (a whole model)",
     "p-tuning": "virtual tokens before your prompt were learnt (a PEFT adapter)",
@@ -66,7 +70,7 @@ def build_content(
     end_token_ids: list[int],
 ) -> Content:
     """Everything in the zip, the manifest included."""
-    content = artefact_content(artefact, tokenizer_folder, order.run.recipe.method != "all-layers")
+    content = artefact_content(artefact, tokenizer_folder, _is_adapter(order))
     if order.include_base:
         content |= base_content(order.base_model_folder)
     content["README.md"] = render_readme(order, reference, end_token_ids).encode()
@@ -90,6 +94,10 @@ def artefact_content(artefact: Path, tokenizer_folder: Path, is_adapter: bool) -
 def base_content(folder: Path) -> Content:
     patterns = (_MODEL_FILES, _TOKENIZER_FILES, _CARD_FILES)
     return {f"base/{file.name}": file for pattern in patterns for file in _matching(folder, pattern)}
+
+
+def _is_adapter(order: ExportOrder) -> bool:
+    return get_method(order.run.recipe.method).IS_ADAPTER
 
 
 def _matching(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
@@ -130,7 +138,9 @@ def escape_cell(text: str) -> str:
 # --- voicewright.json ---------------------------------------------------------------------------------
 
 
-def render_manifest(order: ExportOrder, content: Content, reference: Sample, end_token_ids: list[int]) -> bytes:
+def render_manifest(
+    order: ExportOrder, content: Content, reference: Sample, end_token_ids: list[int]
+) -> bytes:
     run = order.run
     return _json(
         {
@@ -253,33 +263,36 @@ def render_snippet(order: ExportOrder, reference: Sample, end_token_ids: list[in
     question = f'[{{"role": "user", "content": {reference.prompt!r}}}]'
     ends = end_token_ids[0] if len(end_token_ids) == 1 else end_token_ids
     options = f"max_new_tokens={reference.max_tokens}, do_sample=False, eos_token_id={ends}"
-    if order.run.recipe.method == "all-layers":
-        imports = "from transformers import AutoModelForCausalLM, AutoTokenizer"
-        load = 'AutoModelForCausalLM.from_pretrained("model"), AutoTokenizer.from_pretrained("model")'
-    else:
-        imports = "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM, AutoTokenizer"
-        base = f'AutoModelForCausalLM.from_pretrained("{"base" if order.include_base else "FOLDER_OF_THE_BASE_MODEL"}")'
+    imports = "from transformers import AutoModelForCausalLM, AutoTokenizer"
+    load = 'AutoModelForCausalLM.from_pretrained("model"), AutoTokenizer.from_pretrained("model")'
+    if _is_adapter(order):
+        imports = f"from peft import PeftModel\n{imports}"
+        base = f'AutoModelForCausalLM.from_pretrained("{"base" if order.include_base else _BASE_PLACE}")'
         load = f'PeftModel.from_pretrained({base}, "adapter"), AutoTokenizer.from_pretrained("adapter")'
-    return f"""{imports}
-
-model, tokenizer = {load}
-inputs = tokenizer.apply_chat_template({question}, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-print(tokenizer.decode(model.generate(**inputs, {options})[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True))"""
+    return "\n".join(
+        (
+            f"{imports}\n",
+            f"model, tokenizer = {load}",
+            f"inputs = tokenizer.apply_chat_template({question}, {_TEMPLATE_OPTIONS})",
+            f"print(tokenizer.decode(model.generate(**inputs, {options}){_ANSWER_ONLY})",
+        )
+    )
 
 
 def render_base_note(order: ExportOrder) -> str:
-    if order.include_base or order.run.recipe.method == "all-layers":
+    if order.include_base or not _is_adapter(order):
         return ""
+    model = order.base_model
     return (
-        f"\nThe base model is not inside: put the folder of {plain(order.base_model.title)} in the place of "
-        f"`FOLDER_OF_THE_BASE_MODEL`.\nIt is the right one if its fingerprint is `{order.base_model.fingerprint}`.\n"
+        f"\nThe base model is not inside: put the folder of {plain(model.title)} in the place of\n"
+        f"`{_BASE_PLACE}`. It is the right one if its fingerprint is\n`{model.fingerprint}`.\n"
     )
 
 
 def render_inside(order: ExportOrder) -> str:
     lines = [
         "- `model/`: the whole tuned model, with tokenizer and chat template"
-        if order.run.recipe.method == "all-layers"
+        if not _is_adapter(order)
         else "- `adapter/`: what was learnt, with tokenizer and chat template",
         "- `samples.csv`: held-out prompts, answered before and after tuning, beside your own text",
         f"- `{MANIFEST}`: the same facts for programs, and the sha256 of every file",
@@ -292,8 +305,9 @@ def render_inside(order: ExportOrder) -> str:
 def render_licences(order: ExportOrder) -> str:
     where = "`base/README.md`" if order.include_base else "the place where you got it"
     return (
-        f"The base model keeps its licence; you find it in {where}. What was learnt comes from your examples: "
-        "whoever holds the rights to them holds the rights to it, within the base model's licence."
+        f"The base model keeps its licence; you find it in {where}.\n"
+        "What was learnt comes from your examples: whoever holds the rights to them holds the rights to it,\n"
+        "within the base model's licence."
     )
 
 

@@ -1,8 +1,9 @@
 """`python -m engine.export RUN_FOLDER`: from a tuned run to a download that has tested itself.
 
-Reads export-order.json, answers a few held-out prompts, builds the zip, lets a fresh process open it with stock
-libraries, and puts voice.zip in its place only if that process got the very same answer. How it stands is in
-export.json all along. Does not know what lies inside a download (`download.py`) nor how it is opened (`opening.py`).
+Reads export-order.json, answers a few held-out prompts, builds the zip, lets a fresh process open it with
+stock libraries, and puts voice.zip in its place only if that process got the very same answer. How it stands
+is in export.json all along. Does not know what lies inside a download (`download.py`) nor how it is opened
+(`opening.py`).
 """
 
 import errno
@@ -24,7 +25,9 @@ from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import Example, Export
 from engine.download import Sample, build_content, write_archive
 from engine.encoding import chat_template, encode_prompt
-from engine.run_files import ExportOrder
+from engine.methods import get_method
+from engine.models import fingerprint
+from engine.run_files import ExportOrder, Order
 from engine.sampling import Sampling
 from engine.tuned_model import TunedModel
 from engine.workspace import RunFolder, sync_folder, write_durably
@@ -51,6 +54,7 @@ def export_run(folder: RunFolder) -> Export:
 
 
 def _build_and_check(folder: RunFolder, order: ExportOrder, scratch: Path) -> Export:
+    _refuse_changed_base(folder, order)
     archive = scratch / "voice.zip"
     reference = build_archive(order, folder.artefact, scratch, archive)
     built = Export(state="checking", reference_prompt=reference.prompt, reference_answer=reference.tuned)
@@ -67,12 +71,24 @@ def _build_and_check(folder: RunFolder, order: ExportOrder, scratch: Path) -> Ex
     )
 
 
+def _refuse_changed_base(folder: RunFolder, order: ExportOrder) -> None:
+    tuned_on = Order.model_validate_json(folder.order.read_bytes()).base_model_fingerprint
+    if fingerprint(order.base_model_folder) != tuned_on:
+        raise EngineFailure(
+            "model_unusable",
+            f"The base model “{order.base_model.title}” has changed since this voice was tuned on it.",
+            "What was learnt is safe, but it fits only the base model as it was.",
+            "Put the earlier base model back, or tune the voice again.",
+        )
+
+
 def build_archive(order: ExportOrder, artefact: Path, scratch: Path, archive: Path) -> Sample:
     """Write the zip; the sample whose answer is its reference."""
-    model = TunedModel(order.base_model_folder, artefact, order.run.recipe.method != "all-layers")
+    is_adapter = get_method(order.run.recipe.method).IS_ADAPTER
+    model = TunedModel(order.base_model_folder, artefact, is_adapter)
     samples = answer_samples(model, read_held_out(order.dataset_file))
     # The answer that stayed farthest from a tie is the one that other processors give as well.
-    reference = max(samples, key=lambda sample: sample.margin)
+    reference = max(samples, key=lambda sample: (bool(sample.tuned.strip()), sample.margin))
     tokenizer_folder = scratch / "tokenizer"
     model.tokenizer.chat_template = chat_template(model.tokenizer)
     model.tokenizer.save_pretrained(tokenizer_folder)
@@ -89,12 +105,15 @@ def read_held_out(dataset_file: Path) -> list[Example]:
     with dataset_file.open(encoding="utf-8") as lines:
         examples = [Example.model_validate_json(line) for line in lines if line.strip()]
     held_out = [example for example in examples if example.split == "validation"] or examples
-    return list({example.prompt: example for example in reversed(held_out)}.values())[::-1]
+    by_prompt: dict[str, Example] = {}
+    for example in held_out:
+        by_prompt.setdefault(example.prompt, example)
+    return list(by_prompt.values())
 
 
 def answer_samples(model: TunedModel, examples: list[Example]) -> list[Sample]:
-    """Base and tuned answers, always taking the likeliest token, to the first prompts that every tokenizer user
-    reads as we do."""
+    """Base and tuned answers, always of the likeliest tokens, to the first prompts that stock code reads as
+    we do."""
     readable = [example for example in examples if _reads_as_stock(model, example.prompt)] or examples
     return [_answer(model, example) for example in readable[:SAMPLES]]
 
@@ -114,7 +133,7 @@ def _answer(model: TunedModel, example: Example) -> Sample:
 
 
 def _reads_as_stock(model: TunedModel, prompt: str) -> bool:
-    """False for a prompt that spells a special token or fills the window: stock code would read it differently."""
+    """False for a prompt that spells a special token or fills the window: stock code reads it differently."""
     ours = encode_prompt(model.tokenizer, prompt, max_tokens=model.window_tokens // 2)
     stock = model.tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}],
@@ -129,11 +148,11 @@ def _reads_as_stock(model: TunedModel, prompt: str) -> bool:
 
 
 def check_in_fresh_process(archive: Path, base_folder: Path, scratch: Path) -> str:
-    """The versions of the stock libraries that reproduced the reference answer; EngineFailure if they did not."""
+    """The stock libraries that reproduced the reference answer; EngineFailure if they did not."""
     empty = scratch / "check"
     empty.mkdir(exist_ok=True)
     finished = subprocess.run(
-        [sys.executable, "-I", str(Path(opening.__file__)), "check", str(archive), "--base", str(base_folder)],
+        [sys.executable, "-I", opening.__file__, "check", str(archive), "--base", str(base_folder)],
         cwd=empty,
         env={**_check_environment(), "TMPDIR": str(empty)},
         stdin=subprocess.DEVNULL,
@@ -147,8 +166,8 @@ def check_in_fresh_process(archive: Path, base_folder: Path, scratch: Path) -> s
     print("the check said:", json.dumps(result), file=sys.stderr)
     raise EngineFailure(
         "download_not_reproduced",
-        "The download was opened in a fresh process with standard libraries and did not give the same answer, "
-        "so it is not offered.",
+        "The download was opened in a fresh process with standard libraries and did not give the same "
+        "answer, so it is not offered.",
         "Your tuned voice is safe and can still be compared here.",
         "Build the download again. If this comes back, tune the voice again.",
     )

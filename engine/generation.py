@@ -1,15 +1,16 @@
-"""`python -m engine.generation`: the generator, one long-lived process that answers prompts for the supervisor.
+"""`python -m engine.generation`: the generator, a long-lived process that answers the supervisor's prompts.
 
-    stdin   {"id", "base_folder", "artefact_folder" or null, "is_adapter", "prompt", "sides": ["base", "tuned"],
-             "max_tokens", "temperature", "seed"}     one request a line; requests are answered one after another
-            {"cancel": id}                            give that answer up, at the latest after one token
-            end of file                               the supervisor is gone: exit
-    stdout  {"ready": true}                           once, after the imports
-            {"id", "event": {fields of AnswerEvent}}  an answer is over when each of its sides is `done`, or with a
-                                                      `failure`; a cancelled side is `done` without `ended_by`
+    stdin   {"id", "base_folder", "artefact_folder" or null, "is_adapter", "prompt",
+             "sides": ["base", "tuned"], "max_tokens", "temperature", "seed"}
+                                      one request a line; they are answered one after another
+            {"cancel": id}            give that answer up, at the latest after one token
+            end of file               the supervisor is gone: exit
+    stdout  {"ready": true}           once, after the imports
+            {"id", "event": {…}}      fields of AnswerEvent; an answer is over when each side is `done`, or
+                                      with a `failure`; a cancelled side is `done` without `ended_by`
 
-Both sides take turns token by token. Knows the pipe and the order of events. Does not know runs, rows, queues or HTTP:
-who may ask, and how many wait, is the supervisor's business.
+Both sides take turns token by token. Knows the pipe and the order of events. Does not know runs, rows, queues
+or HTTP: who may ask, and how many wait, is the supervisor's business.
 """
 
 import json
@@ -27,6 +28,7 @@ from pydantic import Field, ValidationError
 
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import MAX_ANSWER_TOKENS, MAX_PROMPT_CHARACTERS, AnswerEvent, Record, Side
+from engine.device import detect_device
 from engine.sampling import Decoding, Sampling
 from engine.tuned_model import LoadedModels
 
@@ -49,7 +51,7 @@ class Inbox:
     """Lines of stdin, read by a thread of its own so that a cancel is seen in the middle of an answer."""
 
     def __init__(self) -> None:
-        self._requests: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
+        self._requests: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self._cancelled: set[str] = set()
         self._lock = Lock()
 
@@ -65,9 +67,7 @@ class Inbox:
         os._exit(0)
 
     def next(self) -> dict[str, Any]:
-        message = self._requests.get()
-        assert message is not None  # noqa: S101
-        return message
+        return self._requests.get()
 
     def is_cancelled(self, request_id: str) -> bool:
         with self._lock:
@@ -76,6 +76,9 @@ class Inbox:
     def forget(self, request_id: str) -> None:
         with self._lock:
             self._cancelled.discard(request_id)
+            if self._requests.empty():
+                # What is left was cancelled after its answer had ended.
+                self._cancelled.clear()
 
 
 def answer(models: LoadedModels, request: GeneratorRequest) -> Iterator[AnswerEvent]:
@@ -108,7 +111,7 @@ def _step(side: Side, decoding: Decoding) -> AnswerEvent:
 
 def serve(inbox: Inbox, protocol: TextIO) -> None:
     """Answer requests one after another, for ever; the inbox ends the process."""
-    models = LoadedModels(_device())
+    models = LoadedModels(detect_device().kind)
     _send(protocol, {"ready": True})
     while True:
         message = inbox.next()
@@ -167,10 +170,6 @@ def _read_message(line: str) -> dict[str, Any]:
 def _send(protocol: TextIO, message: dict[str, Any]) -> None:
     protocol.write(json.dumps(message) + "\n")
     protocol.flush()
-
-
-def _device() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def main() -> None:

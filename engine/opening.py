@@ -3,14 +3,15 @@
     python -I opening.py check ZIP [--base FOLDER]       does it give its own reference answer?
     python -m engine.opening compare ZIP --prompt TEXT   base and tuned answers to new prompts
 
-`check` is run by file path in a fresh process, so that it proves the download and not this project: this module
-imports nothing of it and knows no workspace, run or method. It trusts no zip: names must be those of the manifest,
-sizes and sha256 must agree, and only safetensors with a plain configuration are loaded.
+`check` is run by file path in a fresh process, so that it proves the download and not this project: this
+module imports nothing of it and knows no workspace, run or method. It trusts no zip: names must be those of
+the manifest, sizes and sha256 must agree, and only safetensors with a plain configuration are loaded.
 
 Prints one JSON object. Exit code 0: done; 1: opened, but another answer; 2: refused, with `{"failure": …}`.
 """
 
 import argparse
+import errno
 import hashlib
 import json
 import os
@@ -18,9 +19,11 @@ import re
 import stat
 import sys
 import tempfile
+import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -31,25 +34,31 @@ MANIFEST = "voicewright.json"
 _NAME = re.compile(r"(README\.md|samples\.csv|(adapter|model|base)/[A-Za-z0-9_][A-Za-z0-9._-]{0,99})")
 _MANIFEST_BYTES = 4_000_000
 _MAX_FILES = 300
-# Weights hardly shrink and a chat template or tokenizer about eightfold: beyond this it is no download of ours.
+# Weights hardly shrink and a tokenizer about eightfold: beyond this it is no download of ours.
 _MAX_RATIO = 100
 
 _PEFT_TYPES = frozenset({"LORA", "P_TUNING"})
-# What an adapter of ours may set. Any other key has to be empty: peft imports the module named in `auto_mapping`,
-# and others (`megatron_config`, `corda_config`, `lora_ga_config`) import or unpickle what they name.
-_PLAIN_KEYS = frozenset(
-    """peft_type task_type base_model_name_or_path peft_version inference_mode
-    r lora_alpha lora_dropout target_modules exclude_modules modules_to_save bias fan_in_fan_out use_rslora
-    init_lora_weights layers_to_transform layers_pattern rank_pattern alpha_pattern qalora_group_size
-    num_virtual_tokens token_dim num_transformer_submodules num_attention_heads num_layers
-    encoder_reparameterization_type encoder_hidden_size encoder_num_layers encoder_dropout""".split()
-)
-_HARMLESS = (None, False, 0, "", [], {}, "megatron.core")
+# What an adapter of ours may set. Any other key has to be empty: peft imports the module named in
+# `auto_mapping`, and others (`megatron_config`, `corda_config`, `lora_ga_config`) import or unpickle
+# what they name.
+_ANY_ADAPTER = {"peft_type", "task_type", "base_model_name_or_path", "peft_version", "inference_mode"}
+_LORA = {
+    *("r", "lora_alpha", "lora_dropout", "use_rslora", "rank_pattern", "alpha_pattern", "init_lora_weights"),
+    *("target_modules", "exclude_modules", "modules_to_save", "layers_to_transform", "layers_pattern"),
+    *("bias", "fan_in_fan_out", "qalora_group_size"),
+}
+_P_TUNING = {
+    *("num_virtual_tokens", "token_dim", "num_transformer_submodules", "num_attention_heads", "num_layers"),
+    *("encoder_reparameterization_type", "encoder_hidden_size", "encoder_num_layers", "encoder_dropout"),
+}
+_PLAIN_KEYS = _ANY_ADAPTER | _LORA | _P_TUNING
+_EMPTY: tuple[Any, ...] = (None, False, 0, "", [], {}, "megatron.core")
 _CODE_KEYS = frozenset({"auto_map", "custom_pipelines", "custom_code", "_attn_implementation_internal"})
+_PLAIN_ATTENTION = (None, "eager", "sdpa")
 _FOREIGN_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".pkl", ".ckpt", ".gguf", ".py", ".so"})
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 (the word of the domain: a refusal is an answer, not an error)
     """This will not be opened; `failure` has the fields of the engine's Failure record."""
 
     def __init__(self, code: str, what_happened: str, what_to_do: str, what_you_have: str = "") -> None:
@@ -75,10 +84,9 @@ def check_adapter(folder: Path) -> None:
     config = _read_json(folder / "adapter_config.json")
     if config.get("peft_type") not in _PEFT_TYPES:
         raise damaged("its adapter is of an unknown kind")
-    odd = sorted(
-        key for key, value in config.items() if key not in _PLAIN_KEYS and value not in _HARMLESS
-    )
-    if odd or config.get("init_lora_weights") not in (True, False, None):
+    is_plain = all(key in _PLAIN_KEYS or value in _EMPTY for key, value in config.items())
+    # A name instead of yes or no asks peft for data files of that scheme.
+    if not is_plain or config.get("init_lora_weights") not in (True, False, None):
         raise damaged("the settings of its adapter ask for more than weights")
     check_weights(folder / "adapter_model.safetensors")
 
@@ -87,7 +95,8 @@ def check_model(folder: Path) -> None:
     """Raise Refused unless this is a transformers model folder of plain safetensors."""
     _refuse_foreign_files(folder)
     config = _read_json(folder / "config.json")
-    if _CODE_KEYS & config.keys() or config.get("quantization_config"):
+    attention = [value for key, value in config.items() if key.endswith("attn_implementation")]
+    if _CODE_KEYS & config.keys() or any(value not in _PLAIN_ATTENTION for value in attention):
         raise damaged("its settings ask for more than weights")
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -108,7 +117,7 @@ def check_weights(file: Path) -> None:
     except (SafetensorError, OSError, RuntimeError, TypeError, ValueError, UnicodeDecodeError) as error:
         raise damaged(f"{file.name} cannot be read") from error
     if not names or not finite:
-        raise damaged(f"{file.name} holds numbers that are none")
+        raise damaged(f"{file.name} holds no usable numbers")
 
 
 def _refuse_foreign_files(folder: Path) -> None:
@@ -148,7 +157,7 @@ def unpack(archive: Path, folder: Path) -> dict[str, Any]:
                 _extract(file, name, facts, folder / name)
     except FileNotFoundError as error:
         raise Refused("not_found", "There is no such file.", "Check its name.") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, IsADirectoryError) as error:
         raise _not_ours("it cannot be read as a zip") from error
     return manifest
 
@@ -176,7 +185,7 @@ def _read_manifest(file: zipfile.ZipFile) -> dict[str, Any]:
         raise _not_ours(f"{MANIFEST} cannot be read") from error
     if not well_formed:
         raise _not_ours("it is of another version" if not known else f"{MANIFEST} names files it must not")
-    return manifest
+    return dict(manifest)
 
 
 def _check_entries(file: zipfile.ZipFile, manifest: dict[str, Any]) -> None:
@@ -206,7 +215,7 @@ def _extract(file: zipfile.ZipFile, name: str, facts: dict[str, Any], target: Pa
 
 
 def find_base(folder: Path, manifest: dict[str, Any], given: Path | None) -> Path:
-    """The base model: in the download, or the folder given, if its weights are those the voice was tuned on."""
+    """The base model: inside the download, or the folder given if its weights are those of the manifest."""
     if (folder / "base").is_dir():
         return folder / "base"
     model = manifest["base_model"]
@@ -220,7 +229,8 @@ def find_base(folder: Path, manifest: dict[str, Any], given: Path | None) -> Pat
     for name, sha256 in model["weights"].items():
         file = given / name
         if not file.is_file() or _sha256(file) != sha256:
-            raise Refused("model_unusable", f"The folder given is not {wanted}.", "Give the folder of that model.")
+            what = f"The folder given is not {wanted}."
+            raise Refused("model_unusable", what, "Give the folder of that model.")
     return given
 
 
@@ -238,40 +248,30 @@ class Opened:
     def __init__(self, folder: Path, manifest: dict[str, Any], base: Path | None) -> None:
         from transformers import AutoTokenizer
 
-        self._folder, self._base = folder, base
-        self._artefact = folder / ("adapter" if (folder / "adapter").is_dir() else "model")
-        self._is_adapter = self._artefact.name == "adapter"
+        self._base = base
+        self._is_adapter = (folder / "adapter").is_dir()
+        self._artefact = folder / ("adapter" if self._is_adapter else "model")
         (check_adapter if self._is_adapter else check_model)(self._artefact)
         if base:
             check_model(base)
-        self._end_token_ids = manifest["end_token_ids"]
-        self._tokenizer = AutoTokenizer.from_pretrained(self._artefact, local_files_only=True)
+        self._end_token_ids: list[int] = manifest["end_token_ids"]
+        self._virtual_tokens: int = manifest["recipe"].get("virtual_tokens") or 0
+        self._tokenizer = _load(
+            lambda: AutoTokenizer.from_pretrained(
+                self._artefact, local_files_only=True, trust_remote_code=False
+            )
+        )
 
     def answer(self, prompts: list[str], options: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """(base answers, tuned answers); base answers are empty where there is no base at hand."""
-        model = self._load(self._base) if self._base else None
+        """(base answers, tuned answers); no base answers where there is no base at hand."""
+        model = _load_model(self._base) if self._base else None
         base = [self._generate(model, prompt, options) for prompt in prompts] if model else []
-        tuned_model = self._adapted(model) if self._is_adapter else self._load(self._artefact)
-        return base, [self._generate(tuned_model, prompt, options) for prompt in prompts]
-
-    def _load(self, folder: Path) -> Any:
-        import torch
-        from transformers import AutoModelForCausalLM
-
-        return AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
-        ).eval()
-
-    def _adapted(self, model: Any) -> Any:
-        from peft import PeftModel
-
-        return PeftModel.from_pretrained(model, self._artefact).eval()
+        tuned = _load_adapter(model, self._artefact) if self._is_adapter else _load_model(self._artefact)
+        return base, [self._generate(tuned, prompt, options) for prompt in prompts]
 
     def _generate(self, model: Any, prompt: str, options: dict[str, Any]) -> str:
         import torch
 
-        options = dict(options)
-        torch.manual_seed(options.pop("seed", 0))
         inputs = self._tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],
             add_generation_prompt=True,
@@ -279,17 +279,54 @@ class Opened:
             return_dict=True,
         )
         asked = inputs["input_ids"].shape[1]
+        room = model.config.max_position_embeddings - self._virtual_tokens - asked
+        if room < 1:
+            what = "That prompt is longer than the model can read."
+            raise Refused("bad_request", what, "Shorten it and ask again.")
+        given = dict(options)
+        torch.manual_seed(given.pop("seed", 0))
+        given["max_new_tokens"] = min(given["max_new_tokens"], room)
+        ends = {"eos_token_id": self._end_token_ids, "pad_token_id": self._end_token_ids[0]}
         with torch.inference_mode():
-            output = model.generate(
-                **inputs,
-                **options,
-                eos_token_id=self._end_token_ids,
-                pad_token_id=self._end_token_ids[0],
-            )
+            output = model.generate(**inputs, **given, **ends)
+        return self._decode(output[0, asked:])
+
+    def _decode(self, token_ids: Any) -> str:
         text: str = self._tokenizer.decode(
-            output[0, asked:], skip_special_tokens=True, clean_up_tokenization_spaces=False
+            token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        return text.replace("�", "")
+        # Bytes that make no whole character: an answer that was cut inside one ends so.
+        return text.replace("\ufffd", "")
+
+
+def _load_model(folder: Path) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    return _load(
+        lambda: AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        ).eval()
+    )
+
+
+def _load_adapter(model: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    with warnings.catch_warnings():
+        # peft only warns of weights that the file lacks; the tuned side would then be the base in disguise.
+        warnings.filterwarnings("error", message="Found missing adapter keys")
+        return _load(lambda: PeftModel.from_pretrained(model, folder).eval())
+
+
+def _load(load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        # The loaders raise whatever the file at hand provokes: OSError, KeyError, RuntimeError, UserWarning.
+        raise damaged("its files do not fit together") from error
 
 
 def check_reference(archive: Path, base: Path | None) -> tuple[dict[str, Any], int]:
@@ -303,8 +340,8 @@ def check_reference(archive: Path, base: Path | None) -> tuple[dict[str, Any], i
         opened = Opened(folder, manifest, find_base(folder, manifest, base) if needs_base else None)
         options = {"max_new_tokens": reference["max_tokens"], "do_sample": False}
         _, (answer,) = opened.answer([reference["prompt"]], options)
-    if own := [name for name in sys.modules if name.split(".")[0] in ("engine", "studio")]:
-        raise RuntimeError(f"the check leaned on this project: {own[0]}")
+    if "engine" in sys.modules:
+        raise RuntimeError("the check leaned on this project")
     reproduced = answer == reference["answer"]
     libraries = f"transformers {transformers.__version__}, peft {peft.__version__}"
     return {"reproduced": reproduced, "answer": answer, "checked_with": libraries}, 0 if reproduced else 1
@@ -359,13 +396,25 @@ def _run(arguments: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 def main(argv: list[str]) -> int:
     # Nothing here may ask the network; set before transformers is first imported.
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    arguments = _arguments(argv)
     try:
-        result, code = _run(_arguments(argv))
+        # What a library prints must not get into the one object that is our answer.
+        with redirect_stdout(sys.stderr):
+            result, code = _run(arguments)
     except Refused as refused:
         result, code = {"failure": refused.failure}, 2
-    print(json.dumps(result, ensure_ascii=False))
+    except OSError as error:
+        result, code = {"failure": _place_failure(error)}, 2
+    print(json.dumps(result))
     return code
+
+
+def _place_failure(error: OSError) -> dict[str, str]:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what, remedy = "The disk is full, so the download could not be unpacked.", "Free some space."
+        return Refused("disk_full", what, remedy).failure
+    return Refused("bad_request", "The file cannot be read.", "Check its name and place.").failure
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """One side's answer, token by token: choose the next token, know when it ends, turn tokens into text.
 
-A `Decoding` asks for logits and never knows whose they are: base or tuned, adapter or whole model. It does not
-know requests, pipes or folders. The loop is ours and not `generate()` because two sides take turns in it, each
-token is sent at once, and an answer can be given up between two tokens.
+A `Decoding` asks for logits and never knows whose they are: base or tuned, adapter or whole model. It does
+not know requests, pipes or folders. The loop is ours and not `generate()` because two sides take turns in it,
+each token is sent at once, and an answer can be given up between two tokens.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from transformers import DynamicCache, PreTrainedTokenizerBase
 
 TOP_P = 0.95
 """Unlikely tokens that together weigh less than the rest of this are never drawn."""
-_HALF_A_CHARACTER = "�"
+_HALF_A_CHARACTER = "\ufffd"
 
 LogitsOf = Callable[[list[int], DynamicCache], torch.Tensor]
 """New token ids and the cache of all before them -> logits of the next token, 1-D float32 on the CPU."""
@@ -23,7 +23,7 @@ LogitsOf = Callable[[list[int], DynamicCache], torch.Tensor]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How an answer is drawn. At temperature 0 the most likely token is always taken; the seed then plays no part."""
+    """How an answer is drawn. Temperature 0 always takes the likeliest token; the seed then plays no part."""
 
     max_tokens: int
     temperature: float = 0.0
@@ -46,8 +46,8 @@ class TextStream:
         self._sent = ""
 
     def read_new(self, token_ids: list[int]) -> str:
-        # Everything is decoded again each time: what a token looks like can depend on its neighbours, and 512 ids
-        # decode in well under a millisecond.
+        # Everything is decoded again each time: what a token looks like can depend on its neighbours, and
+        # 512 ids decode in well under a millisecond.
         text = render_text(self._tokenizer, token_ids)
         if not text.startswith(self._sent):
             return ""
@@ -74,7 +74,7 @@ def choose_token(logits: torch.Tensor, sampling: Sampling, generator: torch.Gene
 
 @dataclass
 class Decoding:
-    """An answer in the making. `step()` adds one token; after a Delta with `ended_by` there is nothing to add."""
+    """An answer in the making: `step()` adds a token; after a Delta with `ended_by` there is none to add."""
 
     logits_of: LogitsOf
     prompt_ids: list[int]
@@ -86,7 +86,7 @@ class Decoding:
     seconds: float = 0.0
     """Time spent on this side alone: the other side's turns do not count."""
     margin: float = float("inf")
-    """The smallest lead of a chosen token's logit over the runner-up: how far from any tie the answer stayed."""
+    """The smallest lead of a likeliest token's logit over the runner-up: how far this stayed from a tie."""
 
     def __post_init__(self) -> None:
         self._generator = torch.Generator().manual_seed(self.sampling.seed)

@@ -1,7 +1,7 @@
 """A base model and what tuning made of it, in one memory: logits of either side.
 
-With an adapter the base's weights are there once, and the adapter is switched off for the base's turn; a voice
-tuned in all layers is a second model. The base side is the untouched model, bit for bit (a test holds it so).
+With an adapter the base's weights are there once, and the adapter is switched off for the base's turn; a
+voice tuned in all layers is a second model. The base side is the untouched model, bit for bit.
 Knows folders, transformers and peft. Does not know how tokens are chosen, nor who asks.
 """
 
@@ -28,7 +28,9 @@ _KEPT_BYTES = 6 * 2**30
 class TunedModel:
     """Both sides of one run. `artefact` None: the base alone."""
 
-    def __init__(self, base_folder: Path, artefact: Path | None, is_adapter: bool, device: str = "cpu") -> None:
+    def __init__(
+        self, base_folder: Path, artefact: Path | None, is_adapter: bool, device: str = "cpu"
+    ) -> None:
         if artefact:
             _check_artefact(artefact, is_adapter)
         self.tokenizer = _load(load_tokenizer, base_folder, "model_unusable")
@@ -38,6 +40,7 @@ class TunedModel:
         self._whole: PreTrainedModel | None = None
         self._virtual: torch.Tensor | None = None
         self._adapter_is_on = False
+        self._has_tuned_side = artefact is not None
         if artefact and is_adapter:
             self._attach(artefact)
         elif artefact:
@@ -65,7 +68,7 @@ class TunedModel:
         )
 
     def logits(self, side: Side, token_ids: list[int], cache: DynamicCache) -> torch.Tensor:
-        """Of the token after `token_ids`, 1-D float32 on the CPU; the cache holds what came before and grows."""
+        """Of the token after `token_ids`, 1-D float32 on the CPU; the cache holds what came before them."""
         with torch.inference_mode():
             model = self._model_of(side)
             ids = torch.tensor([token_ids], device=model.device)
@@ -75,7 +78,8 @@ class TunedModel:
             else:
                 inputs = {"input_ids": ids}
             output = model(**inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return output.logits[0, -1].float().cpu()
+        logits: torch.Tensor = output.logits[0, -1].float().cpu()
+        return logits
 
     def _fit(self, prompt: str, max_tokens: int) -> tuple[list[int], int]:
         """(prompt ids, tokens left for the answer). A long prompt leaves at least a quarter of the window."""
@@ -87,7 +91,7 @@ class TunedModel:
         from peft import PeftModel
 
         with warnings.catch_warnings():
-            # peft only warns of weights that are not in the file; the voice would then be the base in disguise.
+            # peft only warns of weights that the file lacks; the tuned side would be the base in disguise.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             self._adapter = _load(
                 lambda folder: PeftModel.from_pretrained(self._base, folder), artefact, "artefact_damaged"
@@ -98,6 +102,8 @@ class TunedModel:
             self._adapter_is_on = True
 
     def _model_of(self, side: Side) -> PreTrainedModel:
+        if side == "tuned" and not self._has_tuned_side:
+            raise EngineFailure("conflict", "There is no tuned voice to ask yet.", "", "Tune one first.")
         if side == "tuned" and self._whole is not None:
             return self._whole
         if self._adapter is not None and self._virtual is None:
@@ -165,7 +171,7 @@ def _load(load: Any, folder: Path, code: Any) -> Any:
     except (MemoryError, torch.OutOfMemoryError, EngineFailure):
         raise
     except Exception as error:
-        # The loaders raise whatever the file at hand provokes: OSError, KeyError, RuntimeError, SafetensorError.
+        # The loaders raise whatever the file at hand provokes: OSError, KeyError, RuntimeError, UserWarning.
         what = "The base model" if code == "model_unusable" else "The tuned voice"
         raise EngineFailure(
             code,
