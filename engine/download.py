@@ -264,10 +264,10 @@ def render_snippet(order: ExportOrder, reference: Sample, end_token_ids: list[in
     ends = end_token_ids[0] if len(end_token_ids) == 1 else end_token_ids
     options = f"max_new_tokens={reference.max_tokens}, do_sample=False, eos_token_id={ends}"
     imports = "from transformers import AutoModelForCausalLM, AutoTokenizer"
-    load = 'AutoModelForCausalLM.from_pretrained("model"), AutoTokenizer.from_pretrained("model")'
+    load = f'{_model("model")}, AutoTokenizer.from_pretrained("model")'
     if _is_adapter(order):
         imports = f"from peft import PeftModel\n{imports}"
-        base = f'AutoModelForCausalLM.from_pretrained("{"base" if order.include_base else _BASE_PLACE}")'
+        base = _model("base" if order.include_base else _BASE_PLACE)
         load = f'PeftModel.from_pretrained({base}, "adapter"), AutoTokenizer.from_pretrained("adapter")'
     return "\n".join(
         (
@@ -277,6 +277,11 @@ def render_snippet(order: ExportOrder, reference: Sample, end_token_ids: list[in
             f"print(tokenizer.decode(model.generate(**inputs, {options}){_ANSWER_ONLY})",
         )
     )
+
+
+def _model(folder: str) -> str:
+    # The reference answer was written in float32; a folder that says bfloat16 would round it to another.
+    return f'AutoModelForCausalLM.from_pretrained("{folder}", dtype="float32")'
 
 
 def render_base_note(order: ExportOrder) -> str:
@@ -314,7 +319,8 @@ def render_licences(order: ExportOrder) -> str:
 def plain(text: str) -> str:
     """A person's text on one line of Markdown, without effect."""
     one_line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return re.sub(r"([\\`*_{}\[\]()#+!|<>~&])", r"\\\1", one_line)
+    # Underscores inside a word mean nothing in Markdown, and file names are full of them.
+    return re.sub(r"([\\`*\[\]|<>&~]|\b_|_\b)", r"\\\1", one_line)
 
 
 def _loss(value: float | None) -> str:

@@ -339,4 +339,5 @@ def test_other_cells_stay_as_they_are(text: str) -> None:
 
 
 def test_a_name_cannot_write_markdown() -> None:
-    assert plain(HOSTILE_NAME) == r"Ahoy\! \<img src=x\> \[click\]\(http://example.org\) \# and more"
+    assert plain(HOSTILE_NAME) == r"Ahoy! \<img src=x\> \[click\](http://example.org) # and more"
+    assert plain("my_voice.csv, *not* _this_") == r"my_voice.csv, \*not\* \_this\_"
