@@ -19,20 +19,24 @@ BUILDING = {
     "checking": "Checking it: a fresh program opens your download with the standard libraries "
     "and must give the same answer. This takes about half a minute.",
 }
-ADAPTER_LINES = """\
-from peft import PeftModel
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "adapter")
-tokenizer = AutoTokenizer.from_pretrained("adapter")
-prompt = tokenizer.apply_chat_template([{{"role": "user", "content": "…"}}], add_generation_prompt=True,
-                                       return_tensors="pt", return_dict=True)
-print(tokenizer.decode(model.generate(**prompt, max_new_tokens=160)[0]))"""
-MODEL_LINES = """\
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained("model")
-tokenizer = AutoTokenizer.from_pretrained("model")
+ADAPTER_LINES = "\n".join(
+    (
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{base}"), "adapter")',
+        'tokenizer = AutoTokenizer.from_pretrained("adapter")',
+    )
+)
+MODEL_LINES = "\n".join(
+    (
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        'model = AutoModelForCausalLM.from_pretrained("model")',
+        'tokenizer = AutoTokenizer.from_pretrained("model")',
+    )
+)
+ASK_LINES = """
 prompt = tokenizer.apply_chat_template([{"role": "user", "content": "…"}], add_generation_prompt=True,
                                        return_tensors="pt", return_dict=True)
 print(tokenizer.decode(model.generate(**prompt, max_new_tokens=160)[0]))"""
@@ -115,8 +119,8 @@ def show_lines(run: Run) -> None:
         "With the standard libraries, inside the unpacked folder. The README has a version that runs as is."
     )
     base = "base" if run.recipe.base_model == "starter" else "FOLDER_OF_THE_BASE_MODEL"
-    lines = MODEL_LINES if run.recipe.method == "all-layers" else ADAPTER_LINES.format(base=base)
-    st.code(lines, language=None, wrap_lines=True)
+    opening = MODEL_LINES if run.recipe.method == "all-layers" else ADAPTER_LINES.format(base=base)
+    st.code(opening + ASK_LINES, language=None, wrap_lines=True)
 
 
 def show_proof(export: Export) -> None:

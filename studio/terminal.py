@@ -131,6 +131,8 @@ def compare(options: Namespace) -> int:
     command = ["compare", str(options.zip), "--max-tokens", str(options.max_tokens)]
     for prompt in options.prompts:
         command += ["--prompt", prompt]
+    if options.base:
+        command += ["--base", str(options.base)]
     summary = _run_engine_module("engine.opening", command)
     sentences = [
         f"\n> {answer['prompt']}\n\nbase:  {answer['base']}\n\ntuned: {answer['tuned']}"
