@@ -53,7 +53,9 @@ def build_parser() -> argparse.ArgumentParser:
     compare.add_argument("zip", type=Path, metavar="voice.zip")
     compare.add_argument("--prompt", action="append", required=True, dest="prompts", metavar="TEXT")
     compare.add_argument("--max-tokens", type=int, default=160, help=f"1 to {MAX_ANSWER_TOKENS}")
-    compare.add_argument("--base", type=Path, default=None, help="folder of a base model that is not in the zip")
+    compare.add_argument(
+        "--base", type=Path, default=None, help="folder of a base model that is not in the zip"
+    )
     compare.add_argument("--json", action="store_true")
     return parser
 
