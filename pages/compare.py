@@ -1,9 +1,12 @@
 """Compare: one prompt, two answers side by side, both as they are written."""
 
+from collections.abc import Sequence
+from typing import TypeVar
+
 import streamlit as st
 
 from engine.contract.records import MAX_PROMPT_CHARACTERS, AnswerRequest, Example, Run
-from studio.comparison import CREATIVITY, DEFAULT_CREATIVITY, DEFAULT_LENGTH, LENGTH, pick_prompts
+from studio.comparison import CREATIVITY, DEFAULT_CREATIVITY, DEFAULT_LENGTH, LENGTH, Choice, pick_prompts
 from studio.glossary import explain
 from studio.journey import finished_runs
 from studio.navigation import page
@@ -16,6 +19,7 @@ from studio.ui.text import shorten, show_text
 
 HELD_OUT, OWN = "Held-out examples", "My own words"
 PROMPTS_OFFERED = 40
+V = TypeVar("V")
 
 
 def choose_prompt(run: Run) -> tuple[str, str | None]:
@@ -64,30 +68,26 @@ def write_prompt() -> str:
 
 def choose_sampling() -> tuple[float, int]:
     """Creativity and length in words; the values behind them are in the tooltip."""
-    creativity = {choice.name: choice for choice in CREATIVITY}
-    length = {choice.name: choice for choice in LENGTH}
     with st.container(horizontal=True, gap="medium"):
-        chosen = st.segmented_control(
-            "Creativity",
-            list(creativity),
-            default=DEFAULT_CREATIVITY.name,
-            required=True,
-            format_func=lambda name: creativity[name].label,
-            key="creativity",
-            persist_state="session",
-            help=explain("temperature"),
-        )
-        long = st.segmented_control(
-            "Length",
-            list(length),
-            default=DEFAULT_LENGTH.name,
-            required=True,
-            format_func=lambda name: length[name].label,
-            key="length",
-            persist_state="session",
-            help=explain("token"),
-        )
-    return creativity[chosen].value, length[long].value
+        creativity = choose_one("Creativity", CREATIVITY, DEFAULT_CREATIVITY, "temperature")
+        length = choose_one("Length", LENGTH, DEFAULT_LENGTH, "token")
+    return creativity, length
+
+
+def choose_one(label: str, choices: Sequence[Choice[V]], default: Choice[V], term: str) -> V:
+    """The value behind one of a few named choices, remembered for the tab."""
+    by_name = {choice.name: choice for choice in choices}
+    chosen = st.segmented_control(
+        label,
+        list(by_name),
+        default=default.name,
+        required=True,
+        format_func=lambda name: by_name[name].label,
+        key=label.lower(),
+        persist_state="session",
+        help=explain(term),
+    )
+    return by_name[chosen].value
 
 
 def show_brand_text(answers: Answers) -> None:
