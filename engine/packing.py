@@ -12,18 +12,20 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from engine.corpus import find_shards, read_shard
+from engine.corpus import VARIANTS, find_shards, read_shard
 from engine.encoding import encode_example
+from engine.renaming import Renamer
 
 # What each packed token is for: padding is never a target, a prompt only while the model learns the language.
 PADDING, PROMPT, LEARNT = 0, 1, 2
+_OPEN_ROWS = 64
 
 
 @dataclass
 class Rows:
     """Packed rows of one shard, read from disk as they are needed.
 
-    `tokens` is flat; row i starts at i * stride and has context + 1 tokens. `uses`, of the same length, says
+    `tokens` is flat; row i starts at i * stride and has `length` tokens. `uses`, as long as `tokens`, says
     what each token is for; None where all of it is language to learn (prose).
     """
 
@@ -43,30 +45,41 @@ class Rows:
         return tokens, np.full(len(tokens), LEARNT, np.uint8) if self.uses is None else self.uses[span]
 
 
-def pack_corpus(corpus: Path, folder: Path, tokenizer: PreTrainedTokenizerFast, context: int) -> None:
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens that one row predicts. Pairs are short: in short rows they need not attend to neighbours."""
+
+    prose: int
+    pairs: int
+
+
+def pack_corpus(corpus: Path, folder: Path, tokenizer: PreTrainedTokenizerFast, lengths: Lengths) -> None:
     """Write each shard as `<name>.tokens` (uint16) and, for pairs, `<name>.uses` (uint8), if missing."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, path in find_shards(corpus).items():
-        if not (folder / f"{name}.tokens").exists():
-            pack = _pack_pairs if name.startswith("pairs_") else _pack_prose
-            pack(path, folder / name, tokenizer, context)
+        if (folder / f"{name}.tokens").exists():
+            continue
+        if name.startswith("pairs_"):
+            _pack_pairs(path, folder / name, tokenizer, lengths.pairs + 1, VARIANTS.get(name, 1))
+        else:
+            _pack_prose(path, folder / name, tokenizer)
 
 
-def load_rows(folder: Path, context: int) -> dict[str, Rows]:
-    """Every packed shard that holds at least one row."""
+def load_rows(folder: Path, lengths: Lengths) -> dict[str, Rows]:
+    """Every packed shard that holds at least one row; each row has one token more than it predicts."""
     rows = {}
     for path in sorted(folder.glob("*.tokens")):
-        if path.stat().st_size < 2 * (context + 1):
-            continue
-        tokens = np.memmap(path, np.uint16, "r")
         uses_path = path.with_suffix(".uses")
-        uses = np.memmap(uses_path, np.uint8, "r") if uses_path.exists() else None
-        stride = context if uses is None else context + 1
-        rows[path.stem] = Rows(tokens, uses, stride, context + 1)
+        is_pairs = uses_path.exists()
+        stride, length = (lengths.pairs + 1,) * 2 if is_pairs else (lengths.prose, lengths.prose + 1)
+        if path.stat().st_size < 2 * length:
+            continue
+        uses = np.memmap(uses_path, np.uint8, "r") if is_pairs else None
+        rows[path.stem] = Rows(np.memmap(path, np.uint16, "r"), uses, stride, length)
     return rows
 
 
-def _pack_prose(path: Path, target: Path, tokenizer: PreTrainedTokenizerFast, context: int) -> None:
+def _pack_prose(path: Path, target: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     """One stream, each text after a begin token; rows are cut from it wherever they fall."""
     texts = (row["text"] for row in read_shard(path))
     part = target.with_suffix(".part")
@@ -77,32 +90,49 @@ def _pack_prose(path: Path, target: Path, tokenizer: PreTrainedTokenizerFast, co
     part.replace(target.with_suffix(".tokens"))
 
 
-def _pack_pairs(path: Path, target: Path, tokenizer: PreTrainedTokenizerFast, context: int) -> None:
+def _pack_pairs(
+    path: Path, target: Path, tokenizer: PreTrainedTokenizerFast, length: int, variants: int
+) -> None:
     """Rows of whole pairs, padded: each starts with a prompt, as in use."""
     part = target.with_suffix(".part")
     with part.open("wb") as file, target.with_suffix(".uses").open("wb") as uses_file:
-        for ids, uses in _pair_rows(path, tokenizer, context + 1):
-            gap = context + 1 - len(ids)
+        for ids, uses in _fill_rows(_encode_pairs(path, tokenizer, length, variants), length):
+            gap = length - len(ids)
             file.write(np.array(ids + [tokenizer.pad_token_id] * gap, np.uint16).tobytes())
             uses_file.write(np.array(uses + [PADDING] * gap, np.uint8).tobytes())
     part.replace(target.with_suffix(".tokens"))
 
 
-def _pair_rows(
-    path: Path, tokenizer: PreTrainedTokenizerFast, length: int
+def _encode_pairs(
+    path: Path, tokenizer: PreTrainedTokenizerFast, length: int, variants: int
 ) -> Iterator[tuple[list[int], list[int]]]:
-    """Token ids and uses of as many pairs as fit into `length`, in the order of the shard."""
-    ids: list[int] = []
-    uses: list[int] = []
-    for pair in read_shard(path):
-        encoded = encode_example(tokenizer, pair["prompt"], pair["completion"], length)
-        if ids and len(ids) + len(encoded.input_ids) > length:
-            yield ids, uses
-            ids, uses = [], []
-        ids = ids + encoded.input_ids
-        uses = uses + [LEARNT if learnt else PROMPT for learnt in encoded.learnt]
-    if ids:
-        yield ids, uses
+    """Token ids and uses of each pair: first all of them as they are, then all under other names."""
+    pairs = list(read_shard(path))
+    renamer, chance = Renamer(pairs), np.random.default_rng(list(path.name.encode()))
+    for variant in range(variants):
+        for pair in pairs:
+            written = renamer.rename(pair, chance) if variant else pair
+            encoded = encode_example(tokenizer, written["prompt"], written["completion"], length)
+            yield encoded.input_ids, [LEARNT if learnt else PROMPT for learnt in encoded.learnt]
+
+
+def _fill_rows(
+    pairs: Iterator[tuple[list[int], list[int]]], length: int
+) -> Iterator[tuple[list[int], list[int]]]:
+    """As many whole pairs to a row as fit, each where it leaves the smallest gap; few rows are open."""
+    rows: list[tuple[list[int], list[int]]] = []
+    for ids, uses in pairs:
+        fitting = [row for row in rows if len(row[0]) + len(ids) <= length]
+        if fitting:
+            fullest = max(fitting, key=lambda row: len(row[0]))
+            fullest[0].extend(ids)
+            fullest[1].extend(uses)
+            continue
+        rows.append((list(ids), list(uses)))
+        if len(rows) > _OPEN_ROWS:
+            rows.sort(key=lambda row: len(row[0]))
+            yield rows.pop()
+    yield from rows
 
 
 @dataclass
@@ -118,7 +148,7 @@ class Mixture:
     _orders: dict[str, tuple[int, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def draw(self, shares: dict[str, float], step: int, batch_rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens and uses, both of shape (batch_rows, context + 1), int64."""
+        """Tokens and uses, both of shape (batch_rows, length), int64; all of `shares` are of one length."""
         names = [name for name in shares if name in self.rows]
         weights = np.array([shares[name] for name in names])
         chosen = np.random.default_rng([self.seed, step]).choice(names, batch_rows, p=weights / weights.sum())

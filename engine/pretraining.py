@@ -2,9 +2,10 @@
 
     python -m engine.pretraining --corpus ../shared/data/corpus --out assets/models/starter --work <scratch>
 
-Two phases on one cosine: a mixture of prose and pairs, then pairs alone with the loss on the completions.
-The same command again continues from the last checkpoint in the scratch folder. Knows the model's shape, the
-loop, the budget and the export. Does not know how text is packed (`packing.py`), how an example is written
+Two phases on one schedule: prose beside pairs, then pairs alone with the loss on the completions.
+The same command again continues from the last checkpoint in the scratch folder; `--start-from` takes up the
+weights of a finished starter, with its tokenizer, and trains them on. Knows the model's shape, the loop, the
+budget and the export. Does not know how text is packed (`packing.py`), how an example is written
 (`encoding.py`), or how the result is judged and described (`starter_figures.py`, `starter_card.py`).
 """
 
@@ -15,6 +16,7 @@ import math
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -30,8 +32,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from engine.corpus import MIXED_SHARES, PAIR_SHARES, train_tokenizer
-from engine.packing import LEARNT, PROMPT, Mixture, load_rows, pack_corpus
+from engine.corpus import PAIR_SHARES, PROSE_SHARES, train_tokenizer
+from engine.packing import LEARNT, PROMPT, Lengths, Mixture, load_rows, pack_corpus
 
 IGNORED = -100
 
@@ -70,17 +72,20 @@ class Schedule:
     """How much to train, and what changes on the way.
 
     Either `tokens` (0: not counted) or `minutes` ends the run; progress is the share of it that is used, so
-    that the cosine finishes whatever the machine's speed is.
+    that the decay finishes whatever the machine's speed is. A step takes `batch_tokens` in parts of
+    `micro_tokens`, each of prose or of pairs; `prose_share` of the parts are prose in the first phase.
     """
 
     minutes: float = 40.0
     tokens: int = 0
     pairs_only_from: float = 0.55
+    prose_share: float = 0.5
     learning_rate: float = 3e-3
     warmup_steps: int = 50
     weight_decay: float = 0.1
-    batch_rows: int = 32
-    micro_rows: int = 16
+    batch_tokens: int = 16384
+    micro_tokens: int = 8192
+    pair_length: int = 256
 
     def progress(self, seconds: float, tokens: int) -> float:
         """Share of the budget that is used, 0 to 1."""
@@ -88,8 +93,14 @@ class Schedule:
         return min(1.0, used)
 
     def rate(self, progress: float, step: int) -> float:
-        """Factor of the learning rate: a linear warm-up, then a cosine to zero."""
-        return min((step + 1) / self.warmup_steps, 0.5 * (1 + math.cos(math.pi * progress)))
+        """Factor of the learning rate: a linear warm-up, then straight to zero (arXiv 2502.15938)."""
+        return min((step + 1) / self.warmup_steps, 1 - progress)
+
+    def parts(self, pairs_only: bool) -> list[bool]:
+        """Whether each part of a step is prose."""
+        count = max(1, self.batch_tokens // self.micro_tokens)
+        prose = 0 if pairs_only else round(count * self.prose_share)
+        return [part < prose for part in range(count)]
 
 
 @dataclass
@@ -112,6 +123,7 @@ def train(
     compiled: bool = True,
     save_seconds: float = 120.0,
     piece_seconds: float = math.inf,
+    start_from: Path | None = None,
 ) -> bool:
     """Train until the schedule ends, or for `piece_seconds` of this call; True when the schedule has ended.
 
@@ -119,36 +131,36 @@ def train(
     start, at every checkpoint and at the end.
     """
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    tokenizer = prepare_tokenizer(corpus, work)
-    packed = work / f"packed_{shape.context}"
-    pack_corpus(corpus, packed, tokenizer, shape.context)
-    mixture = Mixture(load_rows(packed, shape.context), seed)
+    tokenizer = prepare_tokenizer(corpus, work, start_from)
+    lengths = Lengths(shape.context, schedule.pair_length)
+    packed = work / f"packed_{lengths.prose}_{lengths.pairs}"
+    pack_corpus(corpus, packed, tokenizer, lengths)
+    mixture = Mixture(load_rows(packed, lengths), seed)
 
     torch.manual_seed(seed)
     model = LlamaForCausalLM(shape.config(tokenizer)).to(device)
+    if start_from:
+        model.load_state_dict(LlamaForCausalLM.from_pretrained(start_from, dtype=torch.float32).state_dict())
     optimizers = build_optimizers(model, schedule)
     position = load_checkpoint(work, model, optimizers, mixture) or Position()
     metrics = open_metrics(work, position.step)
     record = {"seed": seed, "device": device, "shape": asdict(shape), "schedule": asdict(schedule)}
+    if start_from:
+        record["before"] = json.loads((start_from / "training.json").read_text())
     if position.step == 0:
         export_model(model, tokenizer, out, record | asdict(position))
 
-    loss_of = torch.compile(summed_loss, dynamic=False) if compiled else summed_loss
+    body = build_body(model, compiled, device)
     started = saved = time.monotonic()
     clock = None  # the first step of a process compiles: its time is no training time
     while (progress := schedule.progress(position.seconds, position.tokens)) < 1:
         pairs_only = progress >= schedule.pairs_only_from
-        shares = PAIR_SHARES if pairs_only else MIXED_SHARES
-        tokens, uses = mixture.draw(shares, position.step, schedule.batch_rows)
-        inputs, targets = build_targets(torch.from_numpy(tokens), torch.from_numpy(uses), pairs_only)
-        inputs, targets = inputs.to(device), targets.to(device)
-
-        learnt = (targets != IGNORED).sum()
+        parts = list(draw_parts(mixture, schedule, lengths, position.step, pairs_only))
+        learnt = sum(int((targets != IGNORED).sum()) for _, targets in parts)
         loss = torch.zeros((), device=device)
-        for rows in range(0, schedule.batch_rows, schedule.micro_rows):
-            part = slice(rows, rows + schedule.micro_rows)
+        for inputs, targets in parts:
             with torch.autocast(device, torch.bfloat16):
-                part_loss = loss_of(model, inputs[part], targets[part]) / learnt
+                part_loss = summed_loss(model, body, inputs.to(device), targets.to(device)) / learnt
             torch.autograd.backward(part_loss)
             loss += part_loss.detach()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -160,7 +172,7 @@ def train(
 
         now = time.monotonic()
         seconds = position.seconds + now - (clock or now)
-        position = Position(position.step + 1, position.tokens + inputs.numel(), seconds)
+        position = Position(position.step + 1, position.tokens + schedule.batch_tokens, seconds)
         clock = now
         if position.step % 10 == 0 or position.step < 10:
             row = asdict(position) | {
@@ -180,9 +192,9 @@ def train(
     return True
 
 
-def prepare_tokenizer(corpus: Path, work: Path) -> PreTrainedTokenizerFast:
-    """The tokenizer of this scratch folder, made when it is not there yet."""
-    folder = work / "tokenizer"
+def prepare_tokenizer(corpus: Path, work: Path, start_from: Path | None = None) -> PreTrainedTokenizerFast:
+    """The tokenizer of the starter to go on from, or else of this scratch folder, made if not there yet."""
+    folder = start_from or work / "tokenizer"
     if not (folder / "tokenizer.json").exists():
         train_tokenizer(corpus).save_pretrained(folder)
     return AutoTokenizer.from_pretrained(folder)
@@ -203,6 +215,34 @@ def build_optimizers(model: LlamaForCausalLM, schedule: Schedule) -> list[torch.
     ]
 
 
+def build_body(
+    model: LlamaForCausalLM, compiled: bool, device: str
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """(rows, length) token ids -> (rows, length, hidden) of the last layer.
+
+    Compiled for a CPU, attention is written out and left to the compiler: the backward pass of torch's fused
+    kernel takes more than half as long as all products together there.
+    """
+    if compiled and device == "cpu":
+        model.set_attn_implementation("eager")
+    layers = torch.compile(model.model, dynamic=False) if compiled else model.model
+    return lambda inputs: layers(input_ids=inputs, use_cache=False).last_hidden_state
+
+
+def draw_parts(
+    mixture: Mixture, schedule: Schedule, lengths: Lengths, step: int, pairs_only: bool
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """The parts of one step, each as inputs and targets of (rows, length)."""
+    kinds = schedule.parts(pairs_only)
+    for is_prose in sorted(set(kinds)):
+        length, shares = (lengths.prose, PROSE_SHARES) if is_prose else (lengths.pairs, PAIR_SHARES)
+        rows = schedule.micro_tokens // length
+        tokens, uses = mixture.draw(shares, step, rows * kinds.count(is_prose))
+        inputs, targets = build_targets(torch.from_numpy(tokens), torch.from_numpy(uses), pairs_only)
+        for first in range(0, len(inputs), rows):
+            yield inputs[first : first + rows], targets[first : first + rows]
+
+
 def build_targets(
     tokens: torch.Tensor, uses: torch.Tensor, completions_only: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -211,12 +251,19 @@ def build_targets(
     return tokens[:, :-1], tokens[:, 1:].masked_fill(uses[:, 1:] < needed, IGNORED)
 
 
-def summed_loss(model: LlamaForCausalLM, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy in nats, summed over the targets that count; both arguments (rows, context)."""
-    logits = model(input_ids=inputs, use_cache=False).logits
-    return cross_entropy(
-        logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+def summed_loss(
+    model: LlamaForCausalLM,
+    body: Callable[[torch.Tensor], torch.Tensor],
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+) -> torch.Tensor:
+    """Cross-entropy in nats, summed over the targets that count; inputs and targets are (rows, length).
+
+    Logits are made where a target counts only: the head is a third of the work of so small a model.
+    """
+    counted = targets != IGNORED
+    logits = model.lm_head(body(inputs)[counted])
+    return cross_entropy(logits.float(), targets[counted], reduction="sum")
 
 
 def save_checkpoint(
@@ -320,9 +367,14 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--piece-minutes", type=float, default=math.inf, help="stop after this long; run again to go on"
     )
+    parser.add_argument("--start-from", type=Path, help="folder of a starter of this shape to train on")
     parser.add_argument(
         "--card", action="store_true", help="do not train: measure the model in --out, write its card"
     )
+    parser.add_argument(
+        "--voices", type=Path, nargs="+", default=(), help="CSV files that the card tells of tuning on"
+    )
+    parser.add_argument("--earlier", type=Path, help="folder of a starter to stand beside it in the card")
     for knobs in (Shape(), Schedule()):
         for name, default in asdict(knobs).items():
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
@@ -343,11 +395,12 @@ def main(arguments: list[str] | None = None) -> None:
         device=options.device,
         compiled=not options.no_compile,
         piece_seconds=60 * options.piece_minutes,
+        start_from=options.start_from,
     )
     if finished:
         from engine.starter_card import write_card
 
-        write_card(options.out, options.corpus)
+        write_card(options.out, options.corpus, options.earlier, options.voices)
 
 
 if __name__ == "__main__":
