@@ -3,23 +3,29 @@
 import json
 import lzma
 import math
+import re
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.corpus import MIXED_SHARES, PAIR_SHARES, SPECIAL_TOKENS, find_shards
+from engine.corpus import PAIR_SHARES, PROSE_SHARES, SPECIAL_TOKENS, find_shards, read_shard
 from engine.encoding import encode_prompt, render_prompt
-from engine.packing import LEARNT, PADDING, PROMPT, Mixture, load_rows
+from engine.packing import LEARNT, PADDING, PROMPT, Lengths, Mixture, load_rows
 from engine.pretraining import IGNORED, Position, Schedule, Shape, build_targets, read_arguments, train
 from engine.starter_card import write_card
-from engine.starter_figures import repeated_share, summed_nats
+from engine.starter_figures import summed_nats, time_first_token
+from engine.starter_prompts import PROMPTS
 
 STARTER = Path(__file__).parents[2] / "assets" / "models" / "starter"
 TINY = Shape(hidden=32, layers=2, heads=2, kv_heads=1, intermediate=64, context=32)
+LENGTHS = Lengths(prose=32, pairs=16)
+PACKED = "packed_32_16"
 SOURCES = "Share-alike: a note.\n\n| src | licence |\n|---|---|\n| invented | CC0 |\n"
 
 
@@ -50,10 +56,12 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def schedule(steps: int) -> Schedule:
-    return Schedule(tokens=steps * 4 * TINY.context, warmup_steps=2, batch_rows=4, micro_rows=2)
+    return Schedule(
+        tokens=steps * 128, warmup_steps=2, batch_tokens=128, micro_tokens=64, pair_length=LENGTHS.pairs
+    )
 
 
-def run(corpus: Path, folder: Path, **options: float) -> list[tuple[int, float]]:
+def run(corpus: Path, folder: Path, **options: Any) -> list[tuple[int, float]]:
     """Train the tiny model in `folder`; the loss curve as (step, loss)."""
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
@@ -113,23 +121,51 @@ def test_the_card_names_every_source_and_states_what_was_measured(corpus, traine
     assert "| invented | CC0 |" in card and "Share-alike: a note." in card
     assert "made on a CPU" in card and "--hidden 32" in card
     assert f"{figures.prose_bits:.3f} bits per byte" in card and f"{figures.parameters:,}" in card
+    assert f"needs {figures.unigram_prose_bits:.3f} bits per byte" in " ".join(card.split())
+    prompts = [prompt for asked in PROMPTS.values() for prompt in asked]
+    assert len(prompts) == len(set(prompts)) == 40
+    assert all(f"**{prompt.splitlines()[-1]}**" in card for prompt in prompts)
+
+
+def test_a_card_sets_the_starter_beside_the_one_before(corpus, trained, tmp_path):
+    earlier, folder = trained[0] / "out", tmp_path / "out"
+    shutil.copytree(earlier, folder)
+    record = json.loads((earlier / "training.json").read_text())
+    (folder / "training.json").write_text(json.dumps(record | {"before": record}))
+    write_card(folder, corpus, earlier)
+    card = (folder / "README.md").read_text()
+    assert "| the one before | this starter |" in card
+    assert card.count("Before:") == card.count("Now:") == 40
+    assert f"| tokens seen in training | {8 * 128:,} | {2 * 8 * 128:,} |" in card
+    assert card.count("--work <scratch>") == 2 and card.count("--start-from") == 1
 
 
 def test_rows_of_pairs_start_with_a_prompt_and_learn_only_completions(trained):
-    rows = load_rows(trained[0] / "work" / f"packed_{TINY.context}", TINY.context)["pairs_product"]
+    rows = load_rows(trained[0] / "work" / PACKED, LENGTHS)["pairs_product"]
     tokenizer = AutoTokenizer.from_pretrained(trained[0] / "out")
     tokens, uses = rows.get(0)
     assert tokens[0] == tokenizer.bos_token_id and uses[0] == PROMPT
     assert set(tokens[uses == PADDING]) <= {tokenizer.pad_token_id}
     learnt = tokenizer.decode(tokens[uses == LEARNT]).split("<|end|>")
-    assert learnt[0] == "Take 0 tents along."
+    assert re.fullmatch(r"Take \d \w+s along.", learnt[0])
+
+
+def test_rows_are_filled_with_whole_pairs_and_lose_none(corpus, trained):
+    rows = load_rows(trained[0] / "work" / PACKED, LENGTHS)["pairs_docs"]
+    tokenizer = AutoTokenizer.from_pretrained(trained[0] / "out")
+    texts = [tokenizer.decode(rows.get(row)[0]) for row in range(rows.count)]
+    found = sorted(re.findall(r"Sell \d \w+s\.<\|assistant\|>Take \d \w+s along\.<\|end\|>", "".join(texts)))
+    pairs = read_shard(corpus / "pairs_docs.jsonl.xz")
+    assert found == sorted(f"{pair['prompt']}<|assistant|>{pair['completion']}<|end|>" for pair in pairs)
+    filled = np.mean([(rows.get(row)[1] != PADDING).mean() for row in range(rows.count)])
+    assert filled > 0.7
 
 
 def test_every_row_is_drawn_once_before_any_comes_again(trained):
-    rows = load_rows(trained[0] / "work" / f"packed_{TINY.context}", TINY.context)
+    rows = load_rows(trained[0] / "work" / PACKED, LENGTHS)
     only = {"prose_textbooks": rows["prose_textbooks"]}
     count = only["prose_textbooks"].count
-    tokens, _ = Mixture(only, seed=3).draw(MIXED_SHARES, step=0, batch_rows=count)
+    tokens, _ = Mixture(only, seed=3).draw(PROSE_SHARES, step=0, batch_rows=count)
     assert len(np.unique(tokens, axis=0)) == count
 
 
@@ -144,11 +180,17 @@ def test_the_held_out_shard_is_never_trained_on(corpus):
 
 
 def test_shares_are_whole_and_fiction_stays_under_its_limit():
-    assert math.isclose(sum(MIXED_SHARES.values()), 1) and math.isclose(sum(PAIR_SHARES.values()), 1)
-    assert MIXED_SHARES["prose_fiction_late"] + MIXED_SHARES["prose_fiction_early"] <= 0.30
+    assert math.isclose(sum(PROSE_SHARES.values()), 1) and math.isclose(sum(PAIR_SHARES.values()), 1)
+    assert PROSE_SHARES["prose_fiction_late"] + PROSE_SHARES["prose_fiction_early"] <= 0.30
 
 
-def test_the_cosine_ends_with_the_budget_whatever_the_speed():
+def test_a_step_is_split_between_prose_and_pairs_and_ends_with_pairs_alone():
+    schedule = Schedule(batch_tokens=64, micro_tokens=16, prose_share=0.25)
+    assert schedule.parts(pairs_only=False) == [True, False, False, False]
+    assert schedule.parts(pairs_only=True) == [False] * 4
+
+
+def test_the_learning_rate_ends_with_the_budget_whatever_the_speed():
     by_time, by_tokens = Schedule(minutes=2), Schedule(tokens=1000)
     assert by_time.progress(seconds=60, tokens=10**9) == 0.5
     assert by_tokens.progress(seconds=10**9, tokens=250) == 0.25
@@ -162,10 +204,14 @@ def test_every_knob_can_be_given_on_the_command_line():
     assert Position().step == 0
 
 
-def test_repetition_is_counted_over_runs_of_four_words():
-    assert repeated_share("one two three four five") == 0
-    assert repeated_share("go now go now go now go now") == pytest.approx(3 / 5)
-    assert repeated_share("too short") == 0
+def test_a_run_goes_on_from_the_weights_and_tokenizer_of_a_finished_starter(corpus, trained, tmp_path):
+    first = trained[0] / "out"
+    curve = run(corpus, tmp_path, start_from=first)
+    assert curve[0][1] < trained[1][0][1]
+    vocabulary = (first / "tokenizer.json").read_bytes()
+    assert (tmp_path / "out" / "tokenizer.json").read_bytes() == vocabulary
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["before"] == json.loads((first / "training.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -209,3 +255,14 @@ def test_the_starter_answers_and_is_little_surprised_by_plain_english(starter):
     ]
     nats = summed_nats(model, [(ids, [True] * len(ids))])
     assert nats / (len(ids) - 1) < 0.6 * math.log(8192)
+
+
+def test_the_starter_loads_in_a_second_and_begins_to_answer_in_half_of_one(starter):
+    model, tokenizer = starter
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        AutoModelForCausalLM.from_pretrained(STARTER)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1
+    assert time_first_token(model, tokenizer, ["Write a product description for a mug."] * 5) < 0.5
