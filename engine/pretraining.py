@@ -23,7 +23,7 @@ from typing import IO, Any
 
 import torch
 from safetensors.torch import save_file
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 from transformers import (
     AutoTokenizer,
     GenerationConfig,
@@ -36,6 +36,7 @@ from engine.corpus import PAIR_SHARES, PROSE_SHARES, train_tokenizer
 from engine.packing import LEARNT, PROMPT, Lengths, Mixture, load_rows, pack_corpus
 
 IGNORED = -100
+_LOGITS_MULTIPLE = 1024
 
 
 @dataclass(frozen=True)
@@ -261,9 +262,13 @@ def summed_loss(
 
     Logits are made where a target counts only: the head is a third of the work of so small a model.
     """
-    counted = targets != IGNORED
-    logits = model.lm_head(body(inputs)[counted])
-    return cross_entropy(logits.float(), targets[counted], reduction="sum")
+    targets = targets.flatten()
+    counted = (targets != IGNORED).nonzero().flatten()
+    # In few sizes: freed blocks of ever other sizes cannot be used again, and memory grows without end.
+    places = pad(counted, (0, -len(counted) % _LOGITS_MULTIPLE))
+    wanted = pad(targets[counted], (0, len(places) - len(counted)), value=IGNORED)
+    logits = model.lm_head(body(inputs).flatten(0, 1)[places])
+    return cross_entropy(logits.float(), wanted, ignore_index=IGNORED, reduction="sum")
 
 
 def save_checkpoint(
