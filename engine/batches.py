@@ -47,7 +47,7 @@ def read_examples(file: Path) -> list[Example]:
 def tokenize(tokenizer: Any, examples: Iterable[Example], split: Split, max_tokens: int) -> Dataset:
     """One split as an Arrow table of `input_ids` and `learnt`; what has nothing to learn is left out."""
     encoded = [
-        encode_example(tokenizer, example.prompt, example.completion, max_tokens)
+        encode_example(tokenizer, example.prompt, example.completion, max_tokens, example.turns)
         for example in examples
         if example.split == split
     ]

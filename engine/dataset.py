@@ -14,7 +14,13 @@ from engine.workspace import write_durably
 
 def render_examples(examples: Sequence[Example]) -> bytes:
     """One JSON object a line in the order given: the same examples always give the same bytes."""
-    return b"".join(example.model_dump_json().encode() + b"\n" for example in examples)
+    return b"".join(_render_example(example) for example in examples)
+
+
+def _render_example(example: Example) -> bytes:
+    # Without turns the line is as it was before there were any: datasets keep their fingerprints.
+    left_out = None if example.turns else {"turns"}
+    return example.model_dump_json(exclude=left_out).encode() + b"\n"
 
 
 def fingerprint_of(lines: bytes) -> str:

@@ -1,24 +1,24 @@
-"""From a prompt and a completion to token ids, and the mask of what is learnt.
+"""From a conversation to token ids, and the mask of what is learnt: its last answer.
 
 Training, comparing and export all come through here, so that a model answers the very format it was taught.
-Knows tokenizers and chat templates. Does not know torch, batches, files or brands.
+Knows tokenizers. Does not know torch, batches, files or brands.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from transformers import PreTrainedTokenizerBase
-
-# A tokenizer without a chat template gets this one: prompt, blank line, completion, end of text.
-FALLBACK_CHAT_TEMPLATE = (
-    "{% if bos_token and bos_token != eos_token %}{{ bos_token }}{% endif %}"
-    "{% for message in messages %}{{ message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token or '' }}{% else %}{{ '\\n\\n' }}{% endif %}"
-    "{% endfor %}"
+from engine.contract.records import Turn
+from engine.conversation import (
+    ChatTokenizer,
+    Message,
+    build_messages,
+    chat_template,
+    keep_newest,
+    placeholder,
+    render,
+    take_apart,
 )
-# Stands for a person's text while a template is taken apart: no whitespace (templates trim), and private use
-# characters, which no template contains.
-_PLACEHOLDER = "\ue000text\ue001"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Encoded:
     input_ids: list[int]
     learnt: list[bool]
     truncated: bool
+    turns: tuple[Turn, ...] = ()
+    """The earlier turns that fitted."""
 
     @property
     def learnt_tokens(self) -> int:
@@ -38,72 +40,86 @@ class Encoded:
         return sum(self.learnt)
 
 
-def chat_template(tokenizer: PreTrainedTokenizerBase) -> str:
-    """The Jinja source in use: the tokenizer's own, or the fallback. Export writes it beside the weights."""
-    return tokenizer.get_chat_template() if tokenizer.chat_template else FALLBACK_CHAT_TEMPLATE
+def encode_prompt(
+    tokenizer: ChatTokenizer, prompt: str, max_tokens: int, turns: Sequence[Turn] = ()
+) -> list[int]:
+    """Token ids of the rendered prompt after the earlier turns, at most `max_tokens`.
 
+    What is too long loses its oldest turns, whole, then the beginning of its prompt.
+    """
 
-def render_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> str:
-    """The text of the user's turn and the opening of the assistant's."""
-    return _render(tokenizer, [{"role": "user", "content": prompt}], add_generation_prompt=True)
+    def encode(kept: Sequence[Turn]) -> list[int]:
+        return _prompt_ids(tokenizer, build_messages(tokenizer, prompt, kept))
 
-
-def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str, max_tokens: int) -> list[int]:
-    """Token ids of the rendered prompt, at most `max_tokens`: a longer one loses its beginning."""
-    return _last(_prompt_ids(tokenizer, prompt), max_tokens)
+    kept = keep_newest(turns, lambda some: len(encode(some)) <= max_tokens)
+    return _last(encode(kept), max_tokens)
 
 
 def encode_example(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, max_tokens: int
+    tokenizer: ChatTokenizer, prompt: str, completion: str, max_tokens: int, turns: Sequence[Turn] = ()
 ) -> Encoded:
     """Token ids of the whole exchange, at most `max_tokens`; the completion and the turn's end are learnt.
 
-    The ids start with exactly those of `encode_prompt`. What is too long loses the end of its completion, and
-    then claims no end token either: a model must not learn to stop where the limit was.
+    The ids start with exactly those of `encode_prompt` for the turns that fitted. What is too long loses its
+    oldest turns, then the end of its completion, and then claims no end token either: a model must not learn
+    to stop where the limit was.
     """
-    whole_prompt = _prompt_ids(tokenizer, prompt)
-    answer = _completion_ids(tokenizer, prompt, completion, whole_prompt)
-    answer += _end_ids(tokenizer, chat_template(tokenizer))
+
+    def encode(kept: Sequence[Turn]) -> tuple[list[int], list[int]]:
+        messages = build_messages(tokenizer, prompt, kept)
+        prompt_ids = _prompt_ids(tokenizer, messages)
+        return prompt_ids, _answer_ids(tokenizer, messages, completion, prompt_ids)
+
+    kept = keep_newest(turns, lambda some: sum(map(len, encode(some))) <= max_tokens)
+    whole_prompt, whole_answer = encode(kept)
     prompt_ids = _last(whole_prompt, max_tokens)
-    kept = answer[: max_tokens - len(prompt_ids)]
+    answer = whole_answer[: max_tokens - len(prompt_ids)]
     return Encoded(
-        input_ids=prompt_ids + kept,
-        learnt=[False] * len(prompt_ids) + [True] * len(kept),
-        truncated=len(whole_prompt) + len(answer) > max_tokens,
+        input_ids=prompt_ids + answer,
+        learnt=[False] * len(prompt_ids) + [True] * len(answer),
+        truncated=len(kept) < len(turns) or len(whole_prompt) + len(whole_answer) > max_tokens,
+        turns=tuple(kept),
     )
 
 
-def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    if not _mentions_special(tokenizer, prompt):
-        return _ids(tokenizer, render_prompt(tokenizer, prompt))
-    # The text spells a special token: only the template around it may be read as markup.
-    before, *others = render_prompt(tokenizer, _PLACEHOLDER).split(_PLACEHOLDER)
-    ids = _ids(tokenizer, before)
-    for markup in others:
-        ids += _plain_ids(tokenizer, prompt) + _ids(tokenizer, markup)
+def _prompt_ids(tokenizer: ChatTokenizer, messages: list[Message]) -> list[int]:
+    if not _mentions_special(tokenizer, messages):
+        return _ids(tokenizer, render(tokenizer, messages, add_generation_prompt=True))
+    # A text spells a special token: only the template around the texts may be read as markup.
+    ids: list[int] = []
+    for text, is_markup in take_apart(tokenizer, messages, add_generation_prompt=True):
+        ids += _ids(tokenizer, text) if is_markup else _plain_ids(tokenizer, text)
     return ids
 
 
+def _answer_ids(
+    tokenizer: ChatTokenizer, messages: list[Message], completion: str, prompt_ids: list[int]
+) -> list[int]:
+    """The completion where it stands, and the end of its turn."""
+    answer = _completion_ids(tokenizer, messages, completion, prompt_ids)
+    return answer + _end_ids(tokenizer, chat_template(tokenizer))
+
+
 def _completion_ids(
-    tokenizer: PreTrainedTokenizerBase, prompt: str, completion: str, prompt_ids: list[int]
+    tokenizer: ChatTokenizer, messages: list[Message], completion: str, prompt_ids: list[int]
 ) -> list[int]:
     # Tokenizers of the SentencePiece family write the first word of a text differently from one inside it, so
     # the completion is read where it stands wherever that leaves the prompt's own ids untouched.
-    if not _mentions_special(tokenizer, prompt) and not _mentions_special(tokenizer, completion):
-        whole = _ids(tokenizer, render_prompt(tokenizer, prompt) + completion)
+    if not _mentions_special(tokenizer, [*messages, {"content": completion}]):
+        whole = _ids(tokenizer, render(tokenizer, messages, add_generation_prompt=True) + completion)
         if whole[: len(prompt_ids)] == prompt_ids:
             return whole[len(prompt_ids) :]
     return _plain_ids(tokenizer, completion)
 
 
 @lru_cache(maxsize=8)
-def _end_ids(tokenizer: PreTrainedTokenizerBase, template: str) -> list[int]:
+def _end_ids(tokenizer: ChatTokenizer, template: str) -> list[int]:
     """What the template writes after an answer, up to its first special token; failing that, the end of text.
 
     `template` is there for the cache: a tokenizer whose template was changed has another end.
     """
-    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _PLACEHOLDER}]
-    after = _ids(tokenizer, _render(tokenizer, turns).rpartition(_PLACEHOLDER)[2])
+    turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": placeholder(0)}]
+    after = _ids(tokenizer, render(tokenizer, turns).rpartition(placeholder(0))[2])
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     for position, token_id in enumerate(after):
         if token_id in special:
@@ -111,28 +127,25 @@ def _end_ids(tokenizer: PreTrainedTokenizerBase, template: str) -> list[int]:
     return [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, turns: list[dict[str, str]], **options: bool) -> str:
-    template = chat_template(tokenizer)
-    return str(tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False, **options))
-
-
-def _mentions_special(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
-    return any(token in text for token in _special_texts(tokenizer, len(tokenizer)))
+def _mentions_special(tokenizer: ChatTokenizer, messages: list[Message]) -> bool:
+    # Joined: a template may write two texts side by side that spell a special token only together.
+    texts = "".join(message["content"] for message in messages)
+    return any(token in texts for token in _special_texts(tokenizer, len(tokenizer)))
 
 
 @lru_cache(maxsize=8)
-def _special_texts(tokenizer: PreTrainedTokenizerBase, size: int) -> tuple[str, ...]:
+def _special_texts(tokenizer: ChatTokenizer, size: int) -> tuple[str, ...]:
     """The spellings of all special tokens; `size` is there for the cache, since tokens can be added."""
     return tuple(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
 
 
-def _ids(tokenizer: PreTrainedTokenizerBase, markup: str) -> list[int]:
+def _ids(tokenizer: ChatTokenizer, markup: str) -> list[int]:
     # The template has written the beginning of the text already: the tokenizer must not add another.
     # Nor warn of length: what is too long is cut by the caller.
     return list(tokenizer(markup, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def _plain_ids(tokenizer: ChatTokenizer, text: str) -> list[int]:
     ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return list(ids)
 

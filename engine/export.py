@@ -23,8 +23,9 @@ import torch
 from engine import opening
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import Example, Export
+from engine.conversation import chat_template
 from engine.download import Sample, build_content, write_archive
-from engine.encoding import chat_template, encode_prompt
+from engine.encoding import encode_prompt
 from engine.methods import get_method
 from engine.models import fingerprint
 from engine.run_files import ExportOrder, Order
@@ -101,12 +102,15 @@ def build_archive(order: ExportOrder, artefact: Path, scratch: Path, archive: Pa
 
 
 def read_held_out(dataset_file: Path) -> list[Example]:
-    """The held-out examples, each prompt once; all examples if none was held out."""
+    """The held-out examples, each prompt once; all examples if none was held out.
+
+    Those that go on from earlier turns come last: a download shows prompts that stand alone.
+    """
     with dataset_file.open(encoding="utf-8") as lines:
         examples = [Example.model_validate_json(line) for line in lines if line.strip()]
     held_out = [example for example in examples if example.split == "validation"] or examples
     by_prompt: dict[str, Example] = {}
-    for example in held_out:
+    for example in sorted(held_out, key=lambda example: bool(example.turns)):
         by_prompt.setdefault(example.prompt, example)
     return list(by_prompt.values())
 

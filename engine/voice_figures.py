@@ -78,7 +78,7 @@ def measure_recipe(file: Path, base: Path, recipe: Recipe, answer: bool = False)
     recipe = get_method(recipe.method).build_recipe(recipe, len(train))
     tokenizer = AutoTokenizer.from_pretrained(base)
     window = max_example_tokens(read_shape(base).window_tokens, recipe)
-    asked = [encode_example(tokenizer, one.prompt, one.completion, window) for one in held_out]
+    asked = [encode_example(tokenizer, one.prompt, one.completion, window, one.turns) for one in held_out]
     rows = [(one.input_ids, one.learnt) for one in asked]
     shots = [row for row in with_shots(tokenizer, train, rows) if len(row[0]) <= window]
     with tempfile.TemporaryDirectory() as scratch:

@@ -53,6 +53,13 @@ class Record(BaseModel):
 # --- 1 examples -------------------------------------------------------------------------------------
 
 
+class Turn(Record):
+    """One earlier turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    text: Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
+
+
 class Example(Record):
     """One prompt and the completion the voice should answer it with."""
 
@@ -61,6 +68,8 @@ class Example(Record):
     row: int = 0
     """Line of the person's table, counted as a spreadsheet does: the header is row 1."""
     split: Split = "train"
+    turns: list[Turn] = []
+    """Earlier turns of the conversation, oldest first."""
 
 
 class Finding(Record):

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from engine.encoding import FALLBACK_CHAT_TEMPLATE
+from engine.conversation import FALLBACK_CHAT_TEMPLATE
 from engine.models import CHAT_TEMPLATE_FILE, has_chat_template, tokenizer_files
 
 BASE_NAME = "base"

@@ -14,8 +14,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.conversation import render_prompt
 from engine.corpus import PAIR_SHARES, PROSE_SHARES, SPECIAL_TOKENS, find_shards, read_shard
-from engine.encoding import encode_prompt, render_prompt
+from engine.encoding import encode_prompt
 from engine.packing import LEARNT, PADDING, PROMPT, Lengths, Mixture, load_rows
 from engine.pretraining import IGNORED, Position, Schedule, Shape, build_targets, read_arguments, train
 from engine.starter_card import write_card
