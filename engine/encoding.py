@@ -83,12 +83,12 @@ def encode_example(
 
 
 def _prompt_ids(tokenizer: ChatTokenizer, messages: list[Message]) -> list[int]:
-    if not _mentions_special(tokenizer, messages):
-        return _ids(tokenizer, render(tokenizer, messages, add_generation_prompt=True))
+    if not mentions_special(tokenizer, messages):
+        return markup_ids(tokenizer, render(tokenizer, messages, add_generation_prompt=True))
     # A text spells a special token: only the template around the texts may be read as markup.
     ids: list[int] = []
     for text, is_markup in take_apart(tokenizer, messages, add_generation_prompt=True):
-        ids += _ids(tokenizer, text) if is_markup else _plain_ids(tokenizer, text)
+        ids += markup_ids(tokenizer, text) if is_markup else text_ids(tokenizer, text)
     return ids
 
 
@@ -97,7 +97,7 @@ def _answer_ids(
 ) -> list[int]:
     """The completion where it stands, and the end of its turn."""
     answer = _completion_ids(tokenizer, messages, completion, prompt_ids)
-    return answer + _end_ids(tokenizer, chat_template(tokenizer))
+    return answer + end_ids(tokenizer, chat_template(tokenizer))
 
 
 def _completion_ids(
@@ -105,21 +105,21 @@ def _completion_ids(
 ) -> list[int]:
     # Tokenizers of the SentencePiece family write the first word of a text differently from one inside it, so
     # the completion is read where it stands wherever that leaves the prompt's own ids untouched.
-    if not _mentions_special(tokenizer, [*messages, {"content": completion}]):
-        whole = _ids(tokenizer, render(tokenizer, messages, add_generation_prompt=True) + completion)
+    if not mentions_special(tokenizer, [*messages, {"content": completion}]):
+        whole = markup_ids(tokenizer, render(tokenizer, messages, add_generation_prompt=True) + completion)
         if whole[: len(prompt_ids)] == prompt_ids:
             return whole[len(prompt_ids) :]
-    return _plain_ids(tokenizer, completion)
+    return text_ids(tokenizer, completion)
 
 
 @lru_cache(maxsize=8)
-def _end_ids(tokenizer: ChatTokenizer, template: str) -> list[int]:
+def end_ids(tokenizer: ChatTokenizer, template: str) -> list[int]:
     """What the template writes after an answer, up to its first special token; failing that, the end of text.
 
     `template` is there for the cache: a tokenizer whose template was changed has another end.
     """
     turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": placeholder(0)}]
-    after = _ids(tokenizer, render(tokenizer, turns).rpartition(placeholder(0))[2])
+    after = markup_ids(tokenizer, render(tokenizer, turns).rpartition(placeholder(0))[2])
     special = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
     for position, token_id in enumerate(after):
         if token_id in special:
@@ -127,7 +127,8 @@ def _end_ids(tokenizer: ChatTokenizer, template: str) -> list[int]:
     return [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
 
 
-def _mentions_special(tokenizer: ChatTokenizer, messages: list[Message]) -> bool:
+def mentions_special(tokenizer: ChatTokenizer, messages: list[Message]) -> bool:
+    """Whether a text spells a special token, so that the texts must be read apart from the markup."""
     # Joined: a template may write two texts side by side that spell a special token only together.
     texts = "".join(message["content"] for message in messages)
     return any(token in texts for token in _special_texts(tokenizer, len(tokenizer)))
@@ -139,13 +140,14 @@ def _special_texts(tokenizer: ChatTokenizer, size: int) -> tuple[str, ...]:
     return tuple(token.content for token in tokenizer.added_tokens_decoder.values() if token.special)
 
 
-def _ids(tokenizer: ChatTokenizer, markup: str) -> list[int]:
+def markup_ids(tokenizer: ChatTokenizer, markup: str) -> list[int]:
     # The template has written the beginning of the text already: the tokenizer must not add another.
     # Nor warn of length: what is too long is cut by the caller.
     return list(tokenizer(markup, add_special_tokens=False, verbose=False)["input_ids"])
 
 
-def _plain_ids(tokenizer: ChatTokenizer, text: str) -> list[int]:
+def text_ids(tokenizer: ChatTokenizer, text: str) -> list[int]:
+    """Of what a person wrote: no spelling in it is a special token."""
     ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
     return list(ids)
 

@@ -27,6 +27,7 @@ from engine.guard import prove
 from engine.methods import get_method
 from engine.models import STARTER, get_model, list_models
 from engine.planning import Planner
+from engine.reading import read_example
 from engine.responses import add_failures, attachment, render_events
 from engine.store import Store
 from engine.worker import Worker
@@ -187,6 +188,10 @@ def add_planning_routes(app: FastAPI, parts: Parts) -> None:
                 "too_many_examples", f"More than {records.MAX_EXAMPLES:,} examples were sent."
             )
         return parts.planner.count_tokens(base_model, examples)
+
+    @app.post(routes.READING)
+    def read(base_model: str, request: records.ReadingRequest) -> records.Reading:
+        return read_example(get_model(parts.workspace, base_model), request.example)
 
     @app.post(routes.ESTIMATES)
     def estimate(request: records.EstimateRequest) -> list[records.Estimate]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.contract.records import Recipe, Split, TokenCounts
-from engine.methods import get_method, max_example_tokens
+from engine.methods import MAX_EXAMPLE_TOKENS, get_method, max_example_tokens
 from engine.schedule import choose_validation_rows, count_steps, evaluation_steps
 
 if TYPE_CHECKING:
@@ -42,11 +42,15 @@ class TokenLengths:
     @classmethod
     def from_counts(cls, counts: TokenCounts, splits: list[Split]) -> TokenLengths:
         """`splits[i]` is the split of the example whose tokens stand at place i of `counts`."""
+        limit = min(counts.window_tokens, MAX_EXAMPLE_TOKENS)
+        turns = counts.turn_tokens or [0] * len(splits)
         by_split: dict[Split, list[Tokens]] = {"train": [], "validation": []}
-        for prompt, completion, split in zip(
-            counts.prompt_tokens, counts.completion_tokens, splits, strict=True
+        for prompt, completion, earlier, split in zip(
+            counts.prompt_tokens, counts.completion_tokens, turns, splits, strict=True
         ):
-            by_split[split].append(Tokens(prompt, completion))
+            # Earlier turns make room for the completion; nothing else of a prompt does.
+            dropped = min(max(prompt + completion - limit, 0), earlier)
+            by_split[split].append(Tokens(prompt - dropped, completion))
         return cls(by_split["train"], by_split["validation"])
 
 

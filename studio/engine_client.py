@@ -139,6 +139,10 @@ class EngineClient:
         body = TypeAdapter(list[r.Example]).dump_python(examples, mode="json")
         return self._one(r.TokenCounts, "POST", routes.TOKEN_COUNTS.format(base_model=base_model), body)
 
+    def reading(self, base_model: str, example: r.Example) -> r.Reading:
+        body = r.ReadingRequest(example=example)
+        return self._one(r.Reading, "POST", routes.READING.format(base_model=base_model), body)
+
     def estimates(self, request: r.EstimateRequest) -> list[r.Estimate]:
         return self._many(r.Estimate, "POST", routes.ESTIMATES, request)
 

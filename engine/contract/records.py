@@ -84,10 +84,12 @@ class Finding(Record):
 
 
 class Columns(Record):
-    """Which columns of the person's file played which role; prompt is None when there was none."""
+    """Which columns of the person's file played which role; prompt is None when no single one did."""
 
     prompt: str | None
     completion: str
+    template: str | None = None
+    """Joins several columns to the prompt, such as "Write a {format} about {product}"."""
 
 
 class NewDataset(Record):
@@ -117,7 +119,39 @@ class TokenCounts(Record):
 
     window_tokens: int
     prompt_tokens: list[int]
+    """With the earlier turns of the conversation."""
     completion_tokens: list[int]
+    turn_tokens: list[int] = []
+    """How many of the prompt's tokens are those of earlier turns, which go first where it is too long."""
+
+
+class ReadingRequest(Record):
+    """Asks what a base model would read of one example."""
+
+    example: Example
+
+
+class ReadingPiece(Record):
+    """A stretch of what the model reads."""
+
+    text: str
+    learnt: bool
+    is_markup: bool
+    """Written by the model's chat template and not by a person."""
+    is_cut: bool
+    """Too long for the window: the model never sees it."""
+
+
+class Reading(Record):
+    """One example exactly as a model reads it while it learns: in order, the pieces that are not cut."""
+
+    pieces: list[ReadingPiece]
+    tokens: int
+    """That the model gets."""
+    learnt_tokens: int
+    """Of these, the ones it learns to write."""
+    window_tokens: int
+    """More are not read at once: the model's window, or less where training sets a limit of its own."""
 
 
 # --- projects, models, machine, settings --------------------------------------------------------------

@@ -20,9 +20,11 @@ from engine.contract.records import (
     Machine,
     Metrics,
     Project,
+    Reading,
     Run,
     Settings,
     TokenCounts,
+    Turn,
 )
 from engine.guard import MAX_BODY_BYTES
 from engine.responses import attachment
@@ -235,6 +237,8 @@ def test_tokens_are_counted_as_the_trainer_counts_them(engine: Any, examples: li
     from engine.encoding import encode_example, encode_prompt
     from engine.models import find_model, load_tokenizer
 
+    earlier = [Turn(role="user", text="Ahoy?"), Turn(role="assistant", text="Ahoy!")]
+    examples = [*examples, examples[0].model_copy(update={"turns": earlier})]
     sent = [example.model_dump() for example in examples]
     counts = TokenCounts.model_validate(engine.ask("POST", "/models/tiny/token-counts", sent))
     folder = find_model(engine.workspace, "tiny")
@@ -243,11 +247,22 @@ def test_tokens_are_counted_as_the_trainer_counts_them(engine: Any, examples: li
     for example, prompt, completion in zip(
         examples, counts.prompt_tokens, counts.completion_tokens, strict=True
     ):
-        assert prompt == len(encode_prompt(tokenizer, example.prompt, 10_000))
-        encoded = encode_example(tokenizer, example.prompt, example.completion, 10_000)
+        assert prompt == len(encode_prompt(tokenizer, example.prompt, 10_000, example.turns))
+        encoded = encode_example(tokenizer, example.prompt, example.completion, 10_000, example.turns)
         assert completion == encoded.learnt_tokens
+    assert counts.turn_tokens == [0] * 10 + [counts.prompt_tokens[10] - counts.prompt_tokens[0]]
     assert counts.window_tokens == 256
     engine.ask("POST", "/models/nobody/token-counts", sent, status=404)
+
+
+def test_what_the_model_reads_is_told_piece_by_piece(engine: Any) -> None:
+    sent = {"example": {"prompt": "Hi", "completion": "Ahoy!"}}
+    reading = Reading.model_validate(engine.ask("POST", "/models/tiny/reading", sent))
+    assert "".join(piece.text for piece in reading.pieces) == "<|begin|><|user|>Hi<|assistant|>Ahoy!<|end|>"
+    assert "".join(piece.text for piece in reading.pieces if piece.learnt) == "Ahoy!<|end|>"
+    assert (reading.tokens, reading.learnt_tokens, reading.window_tokens) == (11, 6, 256)
+    engine.ask("POST", "/models/nobody/reading", sent, status=404)
+    engine.ask("POST", "/models/tiny/reading", {"example": {"prompt": "Hi", "completion": ""}}, status=422)
 
 
 def test_every_method_is_estimated_before_it_is_chosen(engine: Any, run_id: str) -> None:

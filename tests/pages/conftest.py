@@ -234,6 +234,9 @@ class PretendEngine:
                 prompt_tokens=[len(item["prompt"]) // 4 + 4 for item in body],
                 completion_tokens=[len(item["completion"]) // 4 + 1 for item in body],
             ),
+            f"POST {routes.READING}": lambda body, base_model: read_example(
+                r.ReadingRequest.model_validate(body).example
+            ),
             f"POST {routes.ESTIMATES}": lambda body: [
                 self.estimate(recipe) for recipe in r.EstimateRequest.model_validate(body).recipes
             ],
@@ -341,6 +344,28 @@ def draw_points(steps: int) -> list[r.Metric]:
         )
         for step in range(steps + 1)
     ]
+
+
+def read_example(example: r.Example) -> r.Reading:
+    """A word a token, roles in angle brackets, and a window of 512 tokens."""
+    parts = [(f"<{turn.role}>", turn.text, False) for turn in example.turns]
+    parts += [("<user>", example.prompt, False), ("<assistant>", example.completion, True)]
+    pieces, tokens, learnt_tokens = [], 0, 0
+    for markup, text, learnt in parts:
+        room = max(511 - tokens, 0)
+        words = re.findall(r"\s*\S+\s*", text)
+        kept = words[:room]
+        pieces.append(r.ReadingPiece(text=markup, learnt=False, is_markup=True, is_cut=room == 0))
+        for some, is_cut in ((kept, False), (words[room:], True)):
+            if some:
+                pieces.append(
+                    r.ReadingPiece(
+                        text="".join(some), learnt=learnt and not is_cut, is_markup=False, is_cut=is_cut
+                    )
+                )
+        tokens += min(room + 1, 1 + len(kept))
+        learnt_tokens += len(kept) if learnt else 0
+    return r.Reading(pieces=pieces, tokens=tokens, learnt_tokens=learnt_tokens, window_tokens=512)
 
 
 def _find(table: dict[str, BaseModel], key: str) -> BaseModel:
