@@ -96,6 +96,18 @@ MIGRATIONS: tuple[Migration, ...] = (
             "CREATE TABLE settings (id INTEGER PRIMARY KEY CHECK (id = 1), settings TEXT NOT NULL) STRICT",
         ),
     ),
+    Migration(
+        "A project has its brand's rules and fact sheet, in a table of its own: a list of projects need not "
+        "read every fact sheet.",
+        (
+            """
+            CREATE TABLE brands (
+                project_id TEXT PRIMARY KEY REFERENCES projects(id) ON DELETE CASCADE,
+                brand TEXT NOT NULL
+            ) STRICT
+            """,
+        ),
+    ),
 )
 
 

@@ -19,6 +19,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from engine.answering import Answering, Ticket
 from engine.calibrating import Calibrator
 from engine.contract import records, routes
+from engine.contract.brand import Brand
 from engine.contract.failures import EngineFailure
 from engine.curve import Curves
 from engine.dataset import check_examples, fingerprint_of, read_examples, render_examples, save_examples
@@ -130,6 +131,14 @@ def add_project_routes(app: FastAPI, parts: Parts) -> None:
     def remove_project(project_id: Id) -> None:
         parts.store.mark_project_removed(project_id)
         parts.worker.wake()
+
+    @app.get(routes.PROJECT_BRAND)
+    def get_brand(project_id: Id) -> Brand:
+        return parts.store.get_brand(project_id)
+
+    @app.put(routes.PROJECT_BRAND)
+    def save_brand(project_id: Id, brand: Brand) -> Brand:
+        return parts.store.save_brand(project_id, brand)
 
     @app.get(routes.PROJECT_DATASETS)
     def list_datasets(project_id: Id) -> list[records.Dataset]:

@@ -1,4 +1,4 @@
-"""All SQL of Voicewright, in one class on one connection: projects, datasets, runs, events, settings.
+"""All SQL of Voicewright, in one class on one connection: projects, brands, datasets, runs, events, settings.
 
 Every change is one BEGIN IMMEDIATE transaction; a change of a run's state is one conditional UPDATE with its
 row in `events`. Knows rows and their records. Does not know files, processes or HTTP.
@@ -19,6 +19,7 @@ from uuid import uuid4
 from sqlite_utils import Database
 from sqlite_utils.utils import sqlite3
 
+from engine.contract.brand import Brand
 from engine.contract.failures import EngineFailure
 from engine.contract.records import (
     Dataset,
@@ -149,6 +150,21 @@ class Store:
         with self._transaction():
             self._db.execute("DELETE FROM datasets WHERE project_id = ?", [project_id])
             self._db.execute("DELETE FROM projects WHERE id = ?", [project_id])
+
+    # --- brands -----------------------------------------------------------------------------------
+
+    def get_brand(self, project_id: str) -> Brand:
+        """The rules and facts of a project; empty ones if none were saved."""
+        self.get_project(project_id)
+        rows = self._rows("SELECT brand FROM brands WHERE project_id = ?", [project_id])
+        return Brand.model_validate_json(rows[0]["brand"]) if rows else Brand()
+
+    def save_brand(self, project_id: str, brand: Brand) -> Brand:
+        row = {"project_id": project_id, "brand": brand.model_dump_json()}
+        with self._transaction():
+            self.get_project(project_id)
+            self._db["brands"].upsert(row, pk="project_id")
+        return brand
 
     # --- datasets ---------------------------------------------------------------------------------
 

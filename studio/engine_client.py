@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from engine.contract import records as r
 from engine.contract import routes
+from engine.contract.brand import Brand
 from engine.contract.failures import EngineFailure, Failure
 from studio.handshake import proves
 
@@ -122,6 +123,12 @@ class EngineClient:
 
     def delete_project(self, project_id: str) -> None:
         self._request("DELETE", routes.PROJECT.format(project_id=project_id))
+
+    def brand(self, project_id: str) -> Brand:
+        return self._one(Brand, "GET", routes.PROJECT_BRAND.format(project_id=project_id))
+
+    def save_brand(self, project_id: str, brand: Brand) -> Brand:
+        return self._one(Brand, "PUT", routes.PROJECT_BRAND.format(project_id=project_id), brand)
 
     def datasets(self, project_id: str) -> list[r.Dataset]:
         return self._many(r.Dataset, "GET", routes.PROJECT_DATASETS.format(project_id=project_id))

@@ -290,6 +290,17 @@ def test_lengths_go_to_the_split_of_their_example() -> None:
     assert lengths.validation == [Tokens(2, 5)]
 
 
+def test_earlier_turns_make_room_for_the_completion_and_nothing_else_does() -> None:
+    counts = TokenCounts(
+        window_tokens=100,
+        prompt_tokens=[90, 500, 90],
+        completion_tokens=[30, 30, 30],
+        turn_tokens=[50, 460, 0],
+    )
+    lengths = TokenLengths.from_counts(counts, ["train"] * 3)
+    assert lengths.train == [Tokens(70, 30), Tokens(70, 30), Tokens(90, 30)]
+
+
 def test_the_supervisor_can_estimate_without_torch() -> None:
     program = (
         "import sys, engine.estimates, engine.calibration;"

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from engine.contract.brand import Brand, BrandRules, Fact
 from engine.contract.records import (
     MAX_EXAMPLES,
     Dataset,
@@ -172,6 +173,17 @@ def test_a_project_is_made_renamed_and_removed(engine: Any) -> None:
     engine.ask("DELETE", f"/projects/{made.id}", status=204)
     engine.ask("DELETE", f"/projects/{made.id}", status=404)
     assert made.id not in {project["id"] for project in engine.ask("GET", "/projects")}
+
+
+def test_a_brand_is_kept_with_its_project_and_nonsense_is_not(engine: Any) -> None:
+    path = f"/projects/{engine.ask('POST', '/projects', {'name': 'Brand'})['id']}/brand"
+    assert Brand.model_validate(engine.ask("GET", path)) == Brand()
+    brand = Brand(rules=BrandRules(spelling="british"), facts=(Fact(name="Tel", value="020 7946 0000"),))
+    assert Brand.model_validate(engine.ask("PUT", path, brand.model_dump(mode="json"))) == brand
+    engine.ask("PUT", path, {"rules": {"spelling": "klingon"}}, status=422)
+    assert Brand.model_validate(engine.ask("GET", path)) == brand
+    engine.ask("GET", f"/projects/{'0' * 32}/brand", status=404)
+    engine.ask("PUT", f"/projects/{'0' * 32}/brand", {}, status=404)
 
 
 def test_examples_come_back_as_they_were_and_the_same_again_make_no_new_version(

@@ -9,6 +9,7 @@ import pytest
 from sqlite_utils.utils import sqlite3
 
 from engine import store as store_module
+from engine.contract.brand import Brand, BrandRules, Fact
 from engine.contract.failures import EngineFailure
 from engine.contract.records import Columns, Dataset, NewProject, NewRun, Project, Recipe, Run, Settings
 from engine.migrations import MIGRATIONS
@@ -56,6 +57,52 @@ def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     assert reopened.list_projects() == [project]
     assert reopened.get_settings().currency == "$"
     assert reopened.is_sound()
+
+
+BRAND = Brand(
+    rules=BrandRules(words_we_never_use=("cheap", "Schnäppchen"), emoji="never"),
+    facts=(Fact(name="Delivery", value="3 to 5 working days\u2028from £4.99"),),
+)
+
+
+def test_a_brand_is_empty_until_it_is_saved_and_then_stays_through_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "voicewright.db")
+    ours, other = (store.add_project(NewProject(name=name)) for name in ("Ours", "Other"))
+    assert store.get_brand(ours.id) == Brand()
+    store.save_brand(ours.id, Brand())
+    store.save_brand(ours.id, BRAND)
+    store.copy_to(tmp_path / "copy.db")
+    store.close()
+    for file in ("voicewright.db", "copy.db"):
+        assert Store(tmp_path / file).get_brand(ours.id) == BRAND
+        assert Store(tmp_path / file).get_brand(other.id) == Brand()
+
+
+def test_a_brand_goes_with_its_project(store: Store, project: Project) -> None:
+    store.save_brand(project.id, BRAND)
+    store.mark_project_removed(project.id)
+    for use in (store.get_brand, lambda project_id: store.save_brand(project_id, BRAND)):
+        with pytest.raises(EngineFailure, match="does not exist"):
+            use(project.id)
+    store.forget_project(project.id)
+    assert store._rows("SELECT * FROM brands") == []
+
+
+def test_a_workspace_from_before_brands_and_templates_opens_with_all_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.migrations.MIGRATIONS", MIGRATIONS[:1])
+    old = Store(tmp_path / "voicewright.db")
+    project = old.add_project(NewProject(name="Old"))
+    dataset = add_dataset(old, project)
+    columns = '{"prompt": "Kind", "completion": "Text"}'
+    old._db.execute("UPDATE datasets SET columns = ?", [columns])
+    old.close()
+    monkeypatch.undo()
+    store = Store(tmp_path / "voicewright.db")
+    assert store.get_dataset(dataset.id).columns == Columns(prompt="Kind", completion="Text", template=None)
+    assert store.save_brand(project.id, BRAND) == store.get_brand(project.id) == BRAND
+    assert len(list(tmp_path.glob("voicewright.db.before-update-*"))) == 1
 
 
 def test_the_same_examples_again_are_the_same_version_and_others_the_next(

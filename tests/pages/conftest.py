@@ -4,6 +4,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine.contract import records as r
 from engine.contract import routes
+from engine.contract.brand import Brand
 from engine.contract.failures import HTTP_STATUS, EngineFailure, FailureCode
 from studio import engine_client
 from studio.engine_client import EngineClient, unreachable
@@ -30,6 +32,7 @@ class PretendEngine:
         self.is_down = False
         self.settings = r.Settings()
         self.projects: dict[str, r.Project] = {}
+        self.brands: dict[str, Brand] = {}
         self.datasets: dict[str, r.Dataset] = {}
         self.examples: dict[str, list[r.Example]] = {}
         self.runs: dict[str, r.Run] = {}
@@ -134,18 +137,23 @@ class PretendEngine:
         )
 
     def _freeze(self, project_id: str, new: r.NewDataset) -> r.Dataset:
-        version = 1 + sum(1 for item in self.datasets.values() if item.project_id == project_id)
+        lines = "".join(example.model_dump_json() for example in new.examples)
+        fingerprint = sha256(lines.encode()).hexdigest()
+        versions = _of(self.datasets, project_id)
+        for known in versions:
+            if known.fingerprint == fingerprint:
+                return known
         held = sum(1 for item in new.examples if item.split == "validation")
         dataset = r.Dataset(
             id=uuid.uuid4().hex,
             project_id=project_id,
-            version=version,
-            created_at=1_790_000_000.0 + version,
+            version=len(versions) + 1,
+            created_at=1_790_000_001.0 + len(versions),
             source_name=new.source_name,
             columns=new.columns,
             examples_train=len(new.examples) - held,
             examples_validation=held,
-            fingerprint="f" * 64,
+            fingerprint=fingerprint,
         )
         self.datasets[dataset.id] = dataset
         self.examples[dataset.id] = list(new.examples)
@@ -222,6 +230,8 @@ class PretendEngine:
             f"GET {routes.PROJECT}": lambda _, project_id: _find(self.projects, project_id),
             f"PATCH {routes.PROJECT}": self._rename,
             f"DELETE {routes.PROJECT}": self._delete,
+            f"GET {routes.PROJECT_BRAND}": lambda _, project_id: self.brands.get(project_id, Brand()),
+            f"PUT {routes.PROJECT_BRAND}": self._save_brand,
             f"GET {routes.PROJECT_DATASETS}": lambda _, project_id: _of(self.datasets, project_id),
             f"POST {routes.PROJECT_DATASETS}": lambda body, project_id: self._freeze(
                 project_id, r.NewDataset.model_validate(body)
@@ -267,6 +277,12 @@ class PretendEngine:
 
     def _delete(self, _: object, project_id: str) -> None:
         del self.projects[project_id]
+        self.brands.pop(project_id, None)
+
+    def _save_brand(self, body: object, project_id: str) -> Brand:
+        _find(self.projects, project_id)
+        self.brands[project_id] = Brand.model_validate(body)
+        return self.brands[project_id]
 
     def _start_run(self, body: object) -> r.Run:
         new = r.NewRun.model_validate(body)

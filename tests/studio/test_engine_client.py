@@ -10,8 +10,9 @@ from typing import ClassVar
 import httpx
 import pytest
 
+from engine.contract.brand import Brand, BrandRules, Fact
 from engine.contract.failures import EngineFailure
-from engine.contract.records import AnswerRequest
+from engine.contract.records import AnswerRequest, Example, Reading, Turn
 from studio.engine_client import EngineClient, connect
 from studio.handshake import prove
 
@@ -120,6 +121,28 @@ def test_a_senseless_error_page_becomes_a_sentence_and_not_a_stack_trace() -> No
     with pytest.raises(EngineFailure) as caught:
         client.runs(RUN_ID)
     assert caught.value.failure.code == "unexpected"
+
+
+def test_a_brand_and_an_example_travel_as_they_are() -> None:
+    brand = Brand(rules=BrandRules(words_we_never_use=("cheap",)), facts=(Fact(name="Café", value="€4,50"),))
+    example = Example(prompt="And warm?", completion="As toast.", turns=[Turn(role="user", text="Dry?")])
+    reading = Reading(pieces=[], tokens=0, learnt_tokens=0, window_tokens=512)
+    seen: list[tuple[str, str, object]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        seen.append((request.method, request.url.path, body))
+        told = reading if request.url.path.endswith("/reading") else brand
+        return httpx.Response(200, json=told.model_dump(mode="json"))
+
+    client = client_answering(httpx.MockTransport(handle))
+    assert client.brand(RUN_ID) == client.save_brand(RUN_ID, brand) == brand
+    assert client.reading("starter", example) == reading
+    assert seen == [
+        ("GET", f"/projects/{RUN_ID}/brand", None),
+        ("PUT", f"/projects/{RUN_ID}/brand", brand.model_dump(mode="json")),
+        ("POST", "/models/starter/reading", {"example": example.model_dump(mode="json")}),
+    ]
 
 
 def test_streamed_answers_come_as_events_and_pings_as_empty_ones() -> None:
