@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.contract.failures import EngineFailure
-from engine.contract.records import Finding
+from engine.contract.records import Finding, Turn
 from studio.wording import render_rows
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ _MARGIN = 50
 class Record:
     number: int
     cells: list[str]
+    turns: tuple[Turn, ...] = ()
+    """Earlier turns, if the record is a conversation."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,8 @@ def read_cells(text: str, at_most: int | None = None) -> Sheet:
     dialect = _find_declared(lines) or _sniff(lines)
     reading = _Reading(lines, dialect, None if at_most is None else at_most + _MARGIN)
     reading.read()
-    findings = reading.findings()
-    records = reading.records
-    if "\x00" in text:
-        records, finding = _without_nul(records)
-        findings = (*findings, finding)
     delimiter = "" if dialect.delimiter == _NO_DELIMITER else dialect.delimiter
-    return Sheet(records, findings, delimiter, len(lines), reading.is_cut)
+    return Sheet(reading.records, reading.findings(), delimiter, len(lines), reading.is_cut)
 
 
 class _Reading:
@@ -218,13 +215,6 @@ def _uses_single_quotes(lines: list[str], delimiter: str) -> bool:
     except csv.Error:
         return False
     return True
-
-
-def _without_nul(records: list[Record]) -> tuple[list[Record], Finding]:
-    rows = [record.number for record in records if any("\x00" in cell for cell in record.cells)]
-    clean = [Record(record.number, [cell.replace("\x00", "") for cell in record.cells]) for record in records]
-    message = f"Invisible characters that no text needs (zero bytes) were taken out of {render_rows(rows)}."
-    return clean, Finding(severity="note", kind="zero-bytes", rows=rows, message=message)
 
 
 def _unclosed_finding(rows: list[int]) -> Finding:

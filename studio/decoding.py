@@ -1,16 +1,15 @@
-"""From the bytes of an uploaded file to its text, or one sentence on why it is no table of text.
+"""From the bytes of an uploaded file to its text, or one sentence on why it is no text.
 
-Knows signatures of files and byte order marks. Does not know rows, columns or what the text is for.
+Knows byte order marks and encodings. Does not know kinds of files that are no text (`signatures.py`), nor
+rows, columns or what the text is for.
 """
 
 import codecs
-import re
 from dataclasses import dataclass
-from typing import NoReturn
 
-from engine.contract.failures import EngineFailure
 from engine.contract.records import Finding
 from studio.legacy_encoding import guess_encoding
+from studio.signatures import FROM_ITS_PROGRAM, refuse, refuse_other_kinds
 
 _TITLES = {
     "utf-16-le": "UTF-16",
@@ -36,49 +35,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_FROM_EXCEL = (
-    "Open it in Excel, choose File → Save As, pick “CSV UTF-8 (Comma delimited)”, and "
-    "upload the file this makes."
-)
-_FROM_ITS_PROGRAM = (
-    "Open it in the program that made it, save the table as CSV (UTF-8), and upload the file this makes."
-)
-_UNPACK = "Unpack it and upload the CSV file inside."
-_MAKE_A_TABLE = (
-    "Put your examples into a spreadsheet, one per row, save it as CSV (UTF-8), and "
-    "upload the file this makes."
-)
-_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook of the old kind (.xls)", _FROM_EXCEL),
-    (b"%PDF", "a PDF document", _MAKE_A_TABLE),
-    (b"\x89PNG", "a picture", _MAKE_A_TABLE),
-    (b"\xff\xd8\xff", "a picture", _MAKE_A_TABLE),
-    (b"GIF8", "a picture", _MAKE_A_TABLE),
-    (b"\x1f\x8b", "a compressed file (gzip)", _UNPACK),
-    (b"BZh", "a compressed file (bzip2)", _UNPACK),
-    (b"\xfd7zXZ", "a compressed file (xz)", _UNPACK),
-    (b"7z\xbc\xaf", "a compressed file (7-Zip)", _UNPACK),
-    (b"Rar!", "a compressed file (RAR)", _UNPACK),
-    (b"{\\rtf", "a text document (RTF)", _MAKE_A_TABLE),
-    (b"PAR1", "a Parquet file", _FROM_ITS_PROGRAM),
-    (b"SQLite format 3", "a database", _FROM_ITS_PROGRAM),
-)
-# What a zip archive holds tells office formats from each other; the names stand uncompressed in it.
-_ZIP_KINDS: tuple[tuple[bytes, str, str], ...] = (
-    (b"xl/", "an Excel workbook (.xlsx)", _FROM_EXCEL),
-    (b"opendocument.spreadsheet", "a LibreOffice spreadsheet (.ods)", _FROM_ITS_PROGRAM),
-    (
-        b"Index/Document.iwa",
-        "a Numbers spreadsheet",
-        "Open it in Numbers, choose File → Export To → CSV, and upload that file.",
-    ),
-    (b"word/", "a Word document", _MAKE_A_TABLE),
-    (b"", "a zip archive", _UNPACK),
-)
-_WEB_PAGE = re.compile(
-    rb"\s*(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body|\?xml)\b", re.IGNORECASE | re.DOTALL
-)
-_JSON = re.compile(rb'\s*(?:\[\s*)?\{\s*"')
 # Control characters that no text holds.
 _NOT_TEXT = bytes(set(range(32)) - {8, 9, 10, 11, 12, 13, 26, 27, 28, 29, 30, 31})
 
@@ -93,8 +49,8 @@ class Decoded:
 
 
 def read_text(data: bytes) -> Decoded:
-    """Decode a text file of any common encoding; raise EngineFailure for what is no table of text."""
-    _refuse_other_kinds(data)
+    """Decode a text file of any common encoding; raise EngineFailure for what is no text."""
+    refuse_other_kinds(data)
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _decode_unicode(data[len(mark) :], encoding)
@@ -107,27 +63,10 @@ def read_text(data: bytes) -> Decoded:
         return _decode_mixed(data) if _is_mostly_utf8(data) else _decode_legacy(data)
 
 
-def _refuse_other_kinds(data: bytes) -> None:
-    if data.startswith(b"PK\x03\x04"):
-        what, remedy = next((what, remedy) for sign, what, remedy in _ZIP_KINDS if sign in data)
-        _refuse(what, remedy)
-    for sign, what, remedy in _SIGNATURES:
-        if data.startswith(sign):
-            _refuse(what, remedy)
-    if _WEB_PAGE.match(data, 0, 2000):
-        _refuse("a web page", _MAKE_A_TABLE)
-    if _JSON.match(data, 0, 2000):
-        _refuse("a JSON file", _FROM_ITS_PROGRAM)
-
-
 def _refuse_binary(data: bytes) -> None:
     start = data[:10_000]
     if len(start) - len(start.translate(None, _NOT_TEXT)) > len(start) / 100:
-        _refuse("a file in a format of its own", _FROM_ITS_PROGRAM)
-
-
-def _refuse(what: str, remedy: str) -> NoReturn:
-    raise EngineFailure("bad_request", f"This is {what}, not a CSV table.", "Nothing was changed.", remedy)
+        refuse("a file in a format of its own", FROM_ITS_PROGRAM)
 
 
 def _find_unmarked_utf16(data: bytes) -> str | None:

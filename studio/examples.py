@@ -36,7 +36,7 @@ def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[
             dropped.setdefault(reason, []).append(row.number)
             continue
         seen.add((prompt.strip(), completion.strip()))
-        examples.append(Example(prompt=prompt, completion=completion, row=row.number))
+        examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=list(row.turns)))
     findings = [*table.findings, *find_dropped(dropped), *check_examples(examples)]
     return assign_split(examples), sort_findings(findings)
 

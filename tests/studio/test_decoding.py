@@ -68,16 +68,17 @@ def _zip(name: str) -> bytes:
         (_zip("xl/workbook.xml"), "Excel"),
         (_zip("word/document.xml"), "Word"),
         (_zip("table.csv"), "zip"),
-        (b"\xd0\xcf\x11\xe0" + bytes(100), "Excel"),
+        (b"\xd0\xcf\x11\xe0" + "Workbook\0".encode("utf-16-le"), "Excel"),
+        (b"\xd0\xcf\x11\xe0" + "WordDocument\0".encode("utf-16-le"), "Word"),
+        (b"\xd0\xcf\x11\xe0" + bytes(100), "Office"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "picture"),
         (gzip.compress(b"a,b\n1,2\n"), "compressed"),
         (b"\n<!DOCTYPE html><html><table>", "web page"),
-        (b'[{"prompt": "a", "completion": "b"}]', "JSON"),
         (bytes(range(256)) * 50, "format of its own"),
     ],
 )
-def test_what_is_no_csv_is_named_with_a_remedy(data: bytes, word: str) -> None:
+def test_what_is_no_text_is_named_with_a_remedy(data: bytes, word: str) -> None:
     with pytest.raises(EngineFailure) as caught:
         read_text(data)
     assert word in caught.value.failure.what_happened

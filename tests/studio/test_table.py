@@ -141,6 +141,11 @@ def test_nothing_in_it_is_a_sentence(data: bytes) -> None:
     assert caught.value.failure.what_to_do
 
 
+def test_json_is_no_delimited_table() -> None:
+    with pytest.raises(EngineFailure, match="JSON"):
+        read('[{"prompt": "a", "completion": "b"}]')
+
+
 def test_a_file_over_25_megabytes_is_refused() -> None:
     with pytest.raises(EngineFailure, match="26 MB"):
         read_table(b"a" * (MAX_FILE_BYTES + 1), "table.csv")
