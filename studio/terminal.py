@@ -38,8 +38,8 @@ from studio.columns import suggest_columns
 from studio.engine_client import EngineClient, connect
 from studio.engine_process import EngineKeeper, ensure_engine, is_running, stop_engine
 from studio.examples import build_examples
+from studio.files import read_file
 from studio.findings import check_window, sort_findings
-from studio.table import read_table
 from studio.wording import render_bytes, render_duration, render_duration_range, render_money_range
 
 CALIBRATION_SECONDS = 90.0
@@ -51,7 +51,7 @@ class ReadFile:
     """A person's file as examples: what can be tuned on, and what was found on the way."""
 
     def __init__(self, path: Path) -> None:
-        table = read_table(_read_bytes(path), path.name)
+        table = read_file(_read_bytes(path), path.name)
         self.columns: Columns = suggest_columns(table).columns
         self.examples: list[Example]
         self.findings: list[Finding]
