@@ -74,7 +74,7 @@ def _run_reader(path: str, request: dict[str, object], answer: IO[bytes]) -> str
     """Let the child answer into a file; gives what went wrong if it was stopped."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", str(_READER), path],
+            [sys.executable, "-I", "-X", "utf8", str(_READER), path],
             input=json.dumps(request).encode(),
             stdout=answer,
             stderr=subprocess.DEVNULL,
