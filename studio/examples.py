@@ -4,9 +4,6 @@ The text of a cell is kept to the last space; a cell of nothing but whitespace c
 should know about the rows is said in findings (`findings.py`). Does not know files, tokens or models.
 """
 
-import hashlib
-from collections.abc import Sequence
-
 from engine.contract.records import (
     MAX_COMPLETION_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
@@ -15,13 +12,10 @@ from engine.contract.records import (
     Finding,
 )
 from studio.columns import VOICE_PROMPT
-from studio.findings import check_examples, find_dropped, sort_findings
+from studio.doctor import examine
+from studio.findings import find_dropped, sort_findings
+from studio.split import assign_split as assign_split
 from studio.table import Table
-
-_HELD_OUT_SHARE = 0.1
-# Fewer held-out examples say nothing reliable; with under 15 examples, a fifth is all that can be spared.
-_HELD_OUT_AT_LEAST = 3
-_SPARED_AT_MOST = 5
 
 
 def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[Finding]]:
@@ -37,32 +31,8 @@ def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[
             continue
         seen.add((prompt.strip(), completion.strip()))
         examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=list(row.turns)))
-    findings = [*table.findings, *find_dropped(dropped), *check_examples(examples)]
+    findings = [*table.findings, *find_dropped(dropped), *examine(examples)]
     return assign_split(examples), sort_findings(findings)
-
-
-def assign_split(examples: Sequence[Example]) -> list[Example]:
-    """Hold out about a tenth for validation, by a hash of each completion.
-
-    Rows can be added, removed or sorted: an example stays on its side, whatever stands around it, and
-    equal completions always stand on the same one, so that nothing held out was also learnt. Where the hash
-    holds out too few, those next in its order are added; only these may return to training later.
-    """
-    places = [_place(example.completion) for example in examples]
-    order = sorted(set(places))
-    wanted = min(_HELD_OUT_AT_LEAST, len(order) // _SPARED_AT_MOST)
-    by_hash = sum(place < _HELD_OUT_SHARE for place in order)
-    held_out = set(order[: min(max(by_hash, wanted), len(order) - 1)])
-    return [
-        example.model_copy(update={"split": "validation" if place in held_out else "train"})
-        for example, place in zip(examples, places, strict=True)
-    ]
-
-
-def _place(completion: str) -> float:
-    """Where a completion stands between 0 and 1: its hash, blind to case and spacing."""
-    normalised = " ".join(completion.casefold().split())
-    return int.from_bytes(hashlib.sha256(normalised.encode("utf-8", "surrogatepass")).digest()[:7]) / 2**56
 
 
 def _find_reason_to_drop(prompt: str, completion: str, seen: set[tuple[str, str]]) -> str | None:

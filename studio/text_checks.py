@@ -1,6 +1,6 @@
-"""What is checked in the text of one completion: a list, each with what it looks for and what to say.
+"""What is checked in the texts of one example: a list, each with what it looks for and what to say.
 
-A check finds the first suspicious place of a text. Does not know rows or other examples (`findings.py`).
+A check finds the first suspicious place of a text. Does not know rows or other examples (`row_checks.py`).
 """
 
 import re
@@ -8,20 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.contract.records import Severity
-from studio.damage import find_damage
+from studio.damage import Damage, find_damage, find_lost
+from studio.markup import find_markup
+from studio.personal_data import find_personal_data
+from studio.placeholders import find_placeholder
 
-_PLACEHOLDER = re.compile(
-    r"\[(?:(?i:insert|your|enter|add|name|first name|company|brand|product|date|link|url)\b[^\]\n]{0,60}"
-    r"|[A-Z][A-Z0-9 _/-]{2,40})\]|\{\{[^{}\n]{1,60}\}\}|<<[^<>\n]{1,60}>>"
-    r"|(?i:\blorem ipsum\b)|\bTBD\b|\bTODO\b|\bXXX+\b"
-)
-_HTML = re.compile(
-    r"</?[a-z][a-z0-9]{0,10}(?:\s[^<>\n]{0,300})?/?>|&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,6});", re.IGNORECASE
-)
 _CHATBOT = re.compile(
-    r"\bas an AI\b|\bI['’]m an AI\b|\bAI language model\b|\bhere['’]s a draft\b", re.IGNORECASE
+    r"\bas an AI\b|\bI['’]m an AI\b|\bAI language model\b|\bhere['’]s a draft\b"
+    r"|\bI hope this email finds you well\b|^(?:Sure|Certainly|Of course)[,!] here(?: is|['’]s)\b",
+    re.IGNORECASE,
 )
-_PERSONAL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}\.\w{2,}|(?<![\w.])(?:\+|00)\d[\d ()/-]{7,20}\d(?![\w.])")
+_CHATBOT_HINTS = (" AI", " ai", "draft", " here", "finds you")
 
 
 @dataclass(frozen=True)
@@ -33,23 +30,32 @@ class TextCheck:
     find: Callable[[str], str | None]
     message: str
     remedy: str
-
-
-def _find_by(pattern: re.Pattern[str], *hints: str) -> Callable[[str], str | None]:
-    """Search only texts that hold one of the hints: plain look-ups are ten times as fast as patterns."""
-
-    def find(text: str) -> str | None:
-        match = pattern.search(text) if any(hint in text for hint in hints) else None
-        return match[0] if match else None
-
-    return find
+    reads_prompts: bool = False
+    """Whether what was asked is checked as well as the answer."""
 
 
 def _find_damaged_word(text: str) -> str | None:
-    damage = None if text.isascii() else find_damage(text)
+    return None if text.isascii() else _quote(find_damage(text))
+
+
+def _find_lost_word(text: str) -> str | None:
+    return None if text.isascii() else _quote(find_lost(text))
+
+
+def _quote(damage: Damage | None) -> str | None:
     if damage is None:
         return None
     return f"{damage.found}” for “{damage.probably}" if damage.probably else damage.found
+
+
+def _find_chatbot(text: str) -> str | None:
+    match = _CHATBOT.search(text) if any(hint in text for hint in _CHATBOT_HINTS) else None
+    return match[0] if match else None
+
+
+def _find_personal(text: str) -> str | None:
+    places = find_personal_data(text)
+    return places[0].kind if places else None
 
 
 def _find_no_words(text: str) -> str | None:
@@ -58,7 +64,7 @@ def _find_no_words(text: str) -> str | None:
 
 def _find_shortness(text: str) -> str | None:
     # By characters too: languages such as Japanese put no spaces between words.
-    is_short = len(text.split()) < 3 and len(text) < 20
+    is_short = len(text) < 20 and len(text.split()) < 3
     return text if is_short and _find_no_words(text) is None else None
 
 
@@ -68,26 +74,37 @@ TEXT_CHECKS: tuple[TextCheck, ...] = (
         "warning",
         _find_damaged_word,
         "Letters are damaged in {rows}, such as “{sample}”. The model would learn to write them so.",
-        "Save the table again as “CSV UTF-8” from the original, or correct these rows.",
+        "Have the letters put right here, or save the table again as “CSV UTF-8” from the original.",
+        reads_prompts=True,
+    ),
+    TextCheck(
+        "lost-letters",
+        "warning",
+        _find_lost_word,
+        "Letters are lost in {rows}, such as “{sample}”. Nobody can tell which they were.",
+        "Correct them by hand, save the table again as “CSV UTF-8” from the original, or leave them out.",
+        reads_prompts=True,
     ),
     TextCheck(
         "placeholder",
         "warning",
-        _find_by(_PLACEHOLDER, "[", "{{", "<<", "psum", "PSUM", "TBD", "TODO", "XXX"),
+        find_placeholder,
         "A placeholder was left in {rows}, such as “{sample}”. The model would learn to write it.",
-        "Fill it in, or delete the row.",
+        "Fill it in, or leave the row out.",
+        reads_prompts=True,
     ),
     TextCheck(
         "html",
         "warning",
-        _find_by(_HTML, "<", "&"),
+        find_markup,
         "Codes of a web page stand in {rows}, such as “{sample}”. The model would learn to write them.",
         "Keep the plain text only, unless the codes are wanted.",
+        reads_prompts=True,
     ),
     TextCheck(
         "chatbot",
         "warning",
-        _find_by(_CHATBOT, " AI", " ai", "draft"),
+        _find_chatbot,
         "A chatbot speaks of itself in {rows}: “{sample}”.",
         "Keep only what your brand would say.",
     ),
@@ -101,9 +118,11 @@ TEXT_CHECKS: tuple[TextCheck, ...] = (
     TextCheck(
         "personal-data",
         "note",
-        _find_by(_PERSONAL, "@", "+", "00"),
-        "An e-mail address or a phone number stands in {rows}. A tuned model may repeat it to anyone.",
-        "Replace it with an invented one, unless it is public.",
+        _find_personal,
+        "Somebody can be reached or recognised by what stands in {rows}, first of all: {sample}. "
+        "A tuned model may repeat it to anyone.",
+        "Mask it or leave the rows out, unless it is public.",
+        reads_prompts=True,
     ),
     TextCheck(
         "too-short",

@@ -56,7 +56,7 @@ def test_text_is_kept_to_the_last_space() -> None:
         ("placeholder", "warning", [("ask", "Lorem ipsum dolor sit amet.")], 1),
         ("encoding-damage", "warning", [("ask", "You donâ€™t need more.")], 1),
         ("encoding-damage", "warning", [("ask", "A cafÃ© under the stars.")], 1),
-        ("encoding-damage", "warning", [("ask", "Lost letters \ufffd here again.")], 1),
+        ("lost-letters", "warning", [("ask", "Lost letters \ufffd here again.")], 1),
         ("html", "warning", [("ask", "Big news<br>for all of you.")], 1),
         ("html", "warning", [("ask", "Bed &amp; breakfast for two.")], 1),
         ("chatbot", "warning", [("ask", "As an AI language model, I cannot.")], 1),

@@ -1,0 +1,128 @@
+"""Which texts are in another language than the rest. Short texts are never judged, nor names of brands.
+
+The words that most texts share are looked at first; only texts that have hardly any of them are shown to
+py3langid, whose model takes half a second to load. Does not know rows.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from statistics import median
+from typing import TYPE_CHECKING
+
+from studio.words import split_words
+
+if TYPE_CHECKING:
+    from py3langid.langid import LanguageIdentifier
+
+# What brands write in. Fewer languages to choose from mean fewer mistakes.
+LANGUAGES = {
+    "ar": "Arabic",
+    "bg": "Bulgarian",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fi": "Finnish",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hr": "Croatian",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "nl": "Dutch",
+    "no": "Norwegian",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "uk": "Ukrainian",
+    "vi": "Vietnamese",
+    "zh": "Chinese",
+}
+# Too near each other to be told apart in a few lines.
+_RELATED = ({"da", "no", "sv"}, {"ru", "uk", "bg"}, {"es", "pt"})
+_WORDS_AT_LEAST = 8
+_TEXTS_AT_LEAST = 10
+_SHARED_BY = 0.1
+# Of the usual share of common words; a text in another language keeps a tenth of it, a list of names a third.
+_FEW = 0.4
+_SAMPLE = 40
+_SURE = 0.9
+
+
+def find_other_languages(texts: Sequence[str]) -> dict[int, str]:
+    """Position -> name of its language, for each text that is surely in another one than most."""
+    words = [split_words(text) for text in texts]
+    strange = _find_strange(words)
+    if not strange:
+        return {}
+    usual = _usual_language([text for position, text in enumerate(texts) if position not in strange])
+    found = {}
+    for position in sorted(strange):
+        language = _judge(texts[position])
+        if usual and language and language != usual and not _are_related(language, usual):
+            found[position] = LANGUAGES[language]
+    return found
+
+
+def _find_strange(words: Sequence[list[str]]) -> set[int]:
+    """Texts with hardly any of the words that most share."""
+    long = [position for position, parts in enumerate(words) if len(parts) >= _WORDS_AT_LEAST]
+    if len(long) < _TEXTS_AT_LEAST:
+        return set()
+    common = _common_words([set(words[position]) for position in long])
+    shares = {
+        position: sum(map(common.__contains__, words[position])) / len(words[position]) for position in long
+    }
+    few = _FEW * median(shares.values())
+    return {position for position, share in shares.items() if share < few}
+
+
+def _common_words(texts: Sequence[set[str]]) -> set[str]:
+    """Words of a tenth of the texts and more that keep company with the most common one: of its language."""
+    counts = Counter(word for words in texts for word in words)
+    shared = {word for word, count in counts.items() if count >= _SHARED_BY * len(texts)}
+    if not shared:
+        return set()
+    first = max(shared, key=lambda word: (counts[word], word))
+    beside = Counter(word for words in texts if first in words for word in words & shared)
+    usual = counts[first] / len(texts)
+    return {word for word in shared if beside[word] > 0.5 * usual * counts[word]}
+
+
+def _usual_language(texts: Sequence[str]) -> str | None:
+    sample = texts[:: max(1, len(texts) // _SAMPLE)][:_SAMPLE]
+    judged = Counter(language for text in sample if (language := _judge(text)))
+    most = judged.most_common(1)
+    return most[0][0] if most and most[0][1] > len(sample) / 3 else None
+
+
+def _judge(text: str) -> str | None:
+    """Its language if that is sure both with and without the capitalised words, most of which are names."""
+    lower = " ".join(word for word in text.split() if not word[0].isupper())
+    if len(split_words(lower)) < _WORDS_AT_LEAST:
+        return None
+    (language, probability), (again, _) = _identifier().classify(text), _identifier().classify(lower)
+    return str(language) if language == again and probability >= _SURE else None
+
+
+def _are_related(left: str, right: str) -> bool:
+    return any({left, right} <= related for related in _RELATED)
+
+
+@cache
+def _identifier() -> "LanguageIdentifier":
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    identifier.set_languages(LANGUAGES)
+    return identifier
