@@ -1,4 +1,6 @@
-"""Examples: a table becomes examples; its columns are recognised, its rows checked, a part held out."""
+"""Examples: what a brand wrote is read, checked, mended, shown as the model reads it, and kept."""
+
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
@@ -14,42 +16,32 @@ from engine.contract.records import (
     Finding,
     NewDataset,
 )
-from studio.examples import assign_split, build_examples
-from studio.findings import check_window, sort_findings
+from studio.background import Tell
+from studio.checkup import Checkup, check_up
+from studio.draft import Draft
+from studio.examples import build_examples
+from studio.files import FILE_TYPES
+from studio.findings import sort_findings
 from studio.navigation import page
-from studio.table import Limit, Table, read_table
+from studio.numbering import number_rows
+from studio.sources import Source, pasted
+from studio.table import Table
 from studio.ui.actions import show_main_button
+from studio.ui.doctor import show_doctor
 from studio.ui.findings import show_findings
+from studio.ui.grid import show_grid
 from studio.ui.notices import attempt, say
+from studio.ui.reading import show_reading
 from studio.ui.session import SAMPLE_FILE, engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
-from studio.ui.tables import choose_columns, show_preview, show_split
+from studio.ui.tables import choose_columns, choose_sheet, show_split
 from studio.ui.text import clean, escape
+from studio.ui.waiting import wait_for
 from studio.wording import render_count
 
-TYPES = [".csv", ".tsv", ".txt", ".jsonl"]
-
-
-@st.cache_data(show_spinner="Reading your table …", max_entries=4)
-def read_cached(data: bytes, name: str, limit: Limit | None) -> Table:
-    return read_table(data, name, limit)
-
-
-@st.cache_data(show_spinner="Checking your examples …", max_entries=4)
-def check_cached(
-    data: bytes, name: str, limit: Limit | None, prompt: str | None, completion: str
-) -> tuple[list[Example], list[Finding]]:
-    """Examples and findings of one reading of the file: a large table is not checked anew at each click."""
-    examples, found = build_examples(
-        read_cached(data, name, limit), Columns(prompt=prompt, completion=completion)
-    )
-    if examples:
-        found = [*found, *check_window(examples, engine().token_counts("starter", examples))]
-    return examples, sort_findings(found)
-
-
-def limit_name(data: bytes, name: str) -> str:
-    return f"limit-{name}-{len(data)}"
+SMALL_BYTES = 300_000
+SMALL_EXAMPLES = 1_500
+EDITED = "Edited by hand"
 
 
 def has_sample(opened: OpenProject) -> bool:
@@ -58,19 +50,34 @@ def has_sample(opened: OpenProject) -> bool:
     return bool(recall(f"sample-{opened.project.id}", is_offered))
 
 
-def show_upload(opened: OpenProject) -> tuple[bytes, str] | None:
-    """The file that the person brings, else the sample if they chose it."""
+def bring(opened: OpenProject) -> Source | None:
+    """What the person brings, as a file or from the clipboard; else the sample if they chose it."""
     uploaded = st.file_uploader(
-        "Drop your table here: CSV, TSV or JSON lines",
-        type=TYPES,
+        "Drop your file here",
+        type=list(FILE_TYPES),
         key=f"upload-{opened.project.id}",
-        help="One row per example. Up to 25 MB and 20,000 rows.",
+        help="A table (CSV, Excel, LibreOffice), JSON lines, or plain text with one text in each paragraph. "
+        "Up to 25 MB and 20,000 rows.",
     )
     if uploaded is not None:
-        return uploaded.getvalue(), uploaded.name
+        return Source(uploaded.name, uploaded.getvalue())
+    if text := paste(opened):
+        return pasted(text)
     if has_sample(opened):
-        return SAMPLE_FILE.read_bytes(), SAMPLE_FILE.name
+        return Source(SAMPLE_FILE.name, SAMPLE_FILE.read_bytes())
     return None
+
+
+def paste(opened: OpenProject) -> str:
+    with st.expander("Or paste cells from Excel or Google Sheets", icon=":material/content_paste:"):
+        return st.text_area(
+            "Pasted cells or texts",
+            key=f"paste-{opened.project.id}",
+            height=140,
+            placeholder="Mark the cells in your spreadsheet, copy them, and paste them here. "
+            "Texts with an empty line between them are fine too.",
+            label_visibility="collapsed",
+        ).strip("\n")
 
 
 def show_first_words(is_sample: bool) -> None:
@@ -79,7 +86,7 @@ def show_first_words(is_sample: bool) -> None:
             st.markdown("A sample to try with: what an outdoor shop was asked for, and what it wrote.")
         else:
             st.markdown(
-                "Bring a table with two columns: what was asked for, and the text your brand wrote. "
+                "Bring what was asked for and the text your brand wrote, or just the texts. "
                 "Fifty good examples are a start; two hundred are better."
             )
 
@@ -101,16 +108,29 @@ def show_sample_offer(opened: OpenProject) -> None:
         st.rerun()
 
 
-def read_or_explain(data: bytes, name: str) -> Table | None:
+def read_or_explain(source: Source) -> Table | None:
     """The table, or None after the reason and the way out have been said."""
-    limit_key = limit_name(data, name)
+    limit_key, sheet_key = f"limit-{source.key}", f"sheet-{source.key}"
+    limit, sheet = recall(limit_key), recall(sheet_key)
+
+    def read(tell: Tell) -> Table:
+        tell("Reading your table", 0.1)
+        return source.read(limit, sheet)
+
     try:
-        return read_cached(data, name, recall(limit_key))
+        table = wait_for(
+            f"table-{source.key}-{limit}-{sheet}",
+            read,
+            len(source.data) < SMALL_BYTES,
+            "Reading your table …",
+        )
     except EngineFailure as error:
         say(error.failure)
         if error.failure.code == "too_many_examples":
             offer_limits(limit_key)
         return None
+    choose_sheet(table, sheet_key)
+    return table
 
 
 def offer_limits(limit_key: str) -> None:
@@ -123,41 +143,76 @@ def offer_limits(limit_key: str) -> None:
             st.rerun()
 
 
-def add_to_existing(opened: OpenProject, examples: list[Example]) -> list[Example]:
-    """What is saved: the new examples alone, or together with those of the version before."""
-    if opened.dataset is None:
-        return examples
-    replace = "Replace the examples that are there"
-    choice = st.radio("These examples shall", [replace, "Come on top of them"], label_visibility="collapsed")
-    if choice == replace:
-        return examples
-    return assign_split([*engine().examples(opened.dataset.id), *examples])
+def open_draft(key: str, examples: Sequence[Example]) -> Draft:
+    """What was made of these examples in this tab so far."""
+    draft: Draft = recall(key) or Draft(tuple(number_rows(examples)))
+    remember(key, draft)
+    return draft
 
 
-def review(opened: OpenProject, data: bytes, name: str) -> None:
-    """From the bytes to the one button that keeps the examples."""
-    table = read_or_explain(data, name)
+def examine(draft: Draft, key: str) -> Checkup:
+    """All checks of the draft as it is now, done once for each of its states."""
+    client = engine()
+    return wait_for(
+        f"checkup-{key}-{draft.id}",
+        lambda tell: check_up(
+            draft.examples, lambda found: client.token_counts("starter", list(found)), tell
+        ),
+        len(draft.examples) < SMALL_EXAMPLES,
+        "Checking your examples …",
+    )
+
+
+def work_on(draft: Draft, checkup: Checkup, key: str, also_found: Sequence[Finding] = ()) -> None:
+    """The doctor, the rows and what the model reads; a change is remembered and the page drawn anew."""
+    checked = Draft(checkup.examples, draft.changes, draft.id)
+    changed = show_doctor(checked, sort_findings([*also_found, *checkup.findings]), key)
+    if changed is not checked:
+        remember(key, changed)
+        st.rerun()
+    held_out = sum(example.split == "validation" for example in checkup.examples)
+    show_split(len(checkup.examples) - held_out, held_out)
+    show_grid(checked, checkup.findings, key)
+    with st.expander("Exactly what the model reads", icon=":material/text_snippet:"):
+        show_reading(checkup.examples)
+
+
+def review(opened: OpenProject, source: Source) -> None:
+    """From what was brought to the one button that keeps the examples."""
+    table = read_or_explain(source)
     if table is None:
         return
-    columns = choose_columns(table, name)
-    examples, found = check_cached(
-        data, name, recall(limit_name(data, name)), columns.prompt, columns.completion
+    columns = choose_columns(table, source.key)
+    built, found = build_examples(table, columns)
+    earlier = choose_earlier(opened)
+    key = f"draft-{source.key}-{table.sheet}-{columns.model_dump_json()}-{len(earlier)}"
+    draft = open_draft(key, [*earlier, *built])
+    if not draft.examples:
+        show_findings(sort_findings(found))
+        offer_to_keep(opened, source.name, columns, ())
+        return
+    checkup = examine(draft, key)
+    work_on(draft, checkup, key, found)
+    offer_to_keep(opened, source.name, columns, checkup.examples)
+
+
+def choose_earlier(opened: OpenProject) -> list[Example]:
+    """The examples that new ones come on top of: none, or those of the version before."""
+    if opened.dataset is None:
+        return []
+    replace = "Replace the examples that are there"
+    choice = st.radio("These examples shall", [replace, "Come on top of them"], label_visibility="collapsed")
+    return [] if choice == replace else engine().examples(opened.dataset.id)
+
+
+def keep(opened: OpenProject, name: str, columns: Columns, examples: Sequence[Example]) -> None:
+    dataset = NewDataset(
+        source_name=clean(name)[-MAX_NAME_CHARACTERS:], columns=columns, examples=list(examples)
     )
-    examples = add_to_existing(opened, examples)
-    show_findings(found)
-    if examples:
-        held_out = sum(example.split == "validation" for example in examples)
-        show_split(len(examples) - held_out, held_out)
-        show_preview(examples)
-    offer_to_keep(opened, name, columns, examples)
-
-
-def keep(opened: OpenProject, name: str, columns: Columns, examples: list[Example]) -> None:
-    dataset = NewDataset(source_name=clean(name)[-MAX_NAME_CHARACTERS:], columns=columns, examples=examples)
     engine().create_dataset(opened.project.id, dataset)
 
 
-def offer_to_keep(opened: OpenProject, name: str, columns: Columns, examples: list[Example]) -> None:
+def offer_to_keep(opened: OpenProject, name: str, columns: Columns, examples: Sequence[Example]) -> None:
     enough = MIN_EXAMPLES <= len(examples) <= MAX_EXAMPLES
     label = f"Use these {render_count(len(examples), 'example')}" if enough else "Use these examples"
     needed = (
@@ -178,11 +233,27 @@ def show_kept(dataset: Dataset) -> None:
         st.markdown(
             f"{render_count(count, 'example')} from {escape(dataset.source_name)}, ready to learn from."
         )
-    show_split(dataset.examples_train, dataset.examples_validation)
-    show_preview(engine().examples(dataset.id))
     st.caption(
         f"Version {dataset.version} of this voice’s examples. Earlier runs keep the version they learnt from."
     )
+
+
+def edit_kept(opened: OpenProject, dataset: Dataset) -> None:
+    """The kept examples can be checked and mended like new ones; what is changed becomes a new version."""
+    key = f"draft-{dataset.id}"
+    draft = open_draft(key, engine().examples(dataset.id))
+    checkup = examine(draft, key)
+    work_on(draft, checkup, key)
+    if not draft.changes:
+        go_on(opened)
+        return
+    note = f"Keeps what you changed as version {opened.datasets[0].version + 1}."
+    enough = MIN_EXAMPLES <= len(checkup.examples) <= MAX_EXAMPLES
+    if show_main_button("Keep the changes", note, disabled=not enough) and attempt(
+        lambda: keep(opened, EDITED, dataset.columns, checkup.examples)
+    ):
+        forget(key)
+        st.rerun()
 
 
 def go_on(opened: OpenProject) -> None:
@@ -195,11 +266,11 @@ def start_with_examples(opened: OpenProject) -> None:
     show_first_words(has_sample(opened))
     if has_sample(opened):
         with st.expander("Use a table of your own instead"):
-            chosen = show_upload(opened)
+            chosen = bring(opened)
     else:
-        chosen = show_upload(opened)
+        chosen = bring(opened)
     if chosen:
-        review(opened, *chosen)
+        review(opened, chosen)
     else:
         show_sample_offer(opened)
 
@@ -208,10 +279,11 @@ def show_examples(opened: OpenProject, dataset: Dataset) -> None:
     """The page of a voice with examples; another table can replace them or come on top."""
     show_kept(dataset)
     with st.expander("Replace or add examples"):
-        if chosen := show_upload(opened):
-            review(opened, *chosen)
-    if not chosen:
-        go_on(opened)
+        chosen = bring(opened)
+    if chosen:
+        review(opened, chosen)
+    else:
+        edit_kept(opened, dataset)
 
 
 opened = open_project("examples")

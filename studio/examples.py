@@ -1,7 +1,7 @@
-"""From a table to examples: which rows can be used, and which of them are held out for validation.
+"""From a table to examples: which rows can be used, and why others cannot.
 
-The text of a cell is kept to the last space; a cell of nothing but whitespace counts as empty. What a person
-should know about the rows is said in findings (`findings.py`). Does not know files, tokens or models.
+The text of a cell is kept to the last space; a cell of nothing but whitespace counts as empty. What is odd
+about examples, and which are held out, comes after (`checkup.py`). Does not know files, tokens or models.
 """
 
 from engine.contract.records import (
@@ -12,14 +12,12 @@ from engine.contract.records import (
     Finding,
 )
 from studio.columns import VOICE_PROMPT
-from studio.doctor import examine
-from studio.findings import find_dropped, sort_findings
-from studio.split import assign_split as assign_split
+from studio.findings import find_dropped
 from studio.table import Table
 
 
 def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[Finding]]:
-    """The usable examples, split, in the table's order, and all findings about the table, the worst first."""
+    """The usable examples in the table's order, and what was found on the way to them."""
     prompts = [VOICE_PROMPT] * len(table.rows) if columns.prompt is None else table.column(columns.prompt)
     examples: list[Example] = []
     seen: set[tuple[str, str]] = set()
@@ -31,8 +29,7 @@ def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[
             continue
         seen.add((prompt.strip(), completion.strip()))
         examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=list(row.turns)))
-    findings = [*table.findings, *find_dropped(dropped), *examine(examples)]
-    return assign_split(examples), sort_findings(findings)
+    return examples, [*table.findings, *find_dropped(dropped)]
 
 
 def _find_reason_to_drop(prompt: str, completion: str, seen: set[tuple[str, str]]) -> str | None:

@@ -34,6 +34,7 @@ from engine.contract.records import (
     Recipe,
     Run,
 )
+from studio.checkup import check_up
 from studio.columns import suggest_columns
 from studio.engine_client import EngineClient, connect
 from studio.engine_process import EngineKeeper, ensure_engine, is_running, stop_engine
@@ -53,9 +54,10 @@ class ReadFile:
     def __init__(self, path: Path) -> None:
         table = read_file(_read_bytes(path), path.name)
         self.columns: Columns = suggest_columns(table).columns
-        self.examples: list[Example]
-        self.findings: list[Finding]
-        self.examples, self.findings = build_examples(table, self.columns)
+        built, found = build_examples(table, self.columns)
+        checkup = check_up(built)
+        self.examples: list[Example] = list(checkup.examples)
+        self.findings: list[Finding] = sort_findings([*found, *checkup.findings])
         self.name = path.name
 
     def refuse_if_unusable(self) -> None:

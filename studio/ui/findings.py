@@ -31,12 +31,12 @@ def show_findings(findings: Sequence[Finding]) -> None:
 def _show_group(severity: Severity, label: str, icon: str, group: list[Finding]) -> None:
     with st.expander(label, expanded=severity != "note", icon=icon):
         for finding in group[:SHOWN]:
-            _show_finding(finding)
+            show_finding(finding)
         if len(group) > SHOWN:
             st.caption(f"And {render_count(len(group) - SHOWN, 'more remark')} of this kind.")
 
 
-def _show_finding(finding: Finding) -> None:
+def show_finding(finding: Finding) -> None:
     """The message names the first rows by itself; the tooltip has all of them."""
     rows = ", ".join(f"{row:,}" for row in finding.rows[:ROWS_IN_TOOLTIP])
     all_rows = f"Rows {rows}" if len(finding.rows) > ROWS_IN_MESSAGE else None

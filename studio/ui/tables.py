@@ -1,17 +1,14 @@
-"""A person's table on screen: which column is what, the rows as examples, and which of them are held out."""
+"""A person's table on screen: which sheet, which column is what, and how many rows are held out."""
 
-import pandas as pd
 import streamlit as st
 
-from engine.contract.records import Columns, Example
+from engine.contract.records import Columns
 from studio.columns import VOICE_PROMPT, suggest_columns
 from studio.glossary import explain
 from studio.table import Table
-from studio.ui.text import clean
-from studio.wording import render_count
+from studio.ui.session import remember
 
 NO_PROMPT = "There is none"
-PREVIEW_ROWS = 200
 SPLIT_WHY = (
     "The held-out examples are never shown to the model. They tell whether it has learnt the voice "
     "or only your sentences, and you compare on them. The same ones stay held out when you add more."
@@ -42,30 +39,16 @@ def choose_columns(table: Table, name: str) -> Columns:
     return Columns(prompt=None if prompt == NO_PROMPT else prompt, completion=completion)
 
 
-def show_preview(examples: list[Example]) -> None:
-    rows = [
-        {
-            "Row": example.row,
-            "Asked for": clean(example.prompt),
-            "Your text": clean(example.completion),
-            "Used to": "check" if example.split == "validation" else "learn",
-        }
-        for example in examples[:PREVIEW_ROWS]
-    ]
-    st.dataframe(
-        pd.DataFrame(rows),
-        hide_index=True,
-        height=min(300, 37 + 35 * len(rows)),
-        column_config={
-            "Row": st.column_config.NumberColumn(width=60),
-            "Asked for": st.column_config.TextColumn(width="medium"),
-            "Your text": st.column_config.TextColumn(width="large"),
-            "Used to": st.column_config.TextColumn(width=80),
-        },
-        alt="The examples, one per row",
+def choose_sheet(table: Table, key: str) -> None:
+    """Of a workbook with several sheets, the one that was read and the others to choose from."""
+    if len(table.sheets) < 2:
+        return
+    chosen = st.selectbox(
+        "Sheet of the workbook", table.sheets, index=table.sheets.index(table.sheet), key=f"choose-{key}"
     )
-    if len(examples) > PREVIEW_ROWS:
-        st.caption(f"The first {PREVIEW_ROWS} of {render_count(len(examples), 'example')}.")
+    if chosen != table.sheet:
+        remember(key, chosen)
+        st.rerun()
 
 
 def show_split(examples_train: int, examples_validation: int) -> None:

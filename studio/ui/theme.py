@@ -25,6 +25,15 @@ h1 { padding-top: 0.25rem !important; letter-spacing: -0.015em; line-height: 1.1
   font-family: "Source Serif", Georgia, serif; font-size: 1.0625rem; line-height: 1.6;
   max-width: 38rem; overflow-wrap: anywhere; white-space: pre-wrap; }
 
+/* what the model reads of one example */
+.st-key-reading { gap: 0.25rem; padding: 0.75rem 0; }
+[class*="st-key-reading-"] [data-testid="stText"] { white-space: pre-wrap; overflow-wrap: anywhere; }
+[class*="st-key-reading-learnt"] { background: color-mix(in srgb, #1d8570 22%, transparent);
+  border-radius: 0.375rem; padding: 0.125rem 0.5rem; }
+[class*="st-key-reading-read"] { padding: 0.125rem 0.5rem; }
+[class*="st-key-reading-markup"] { padding: 0 0.5rem; opacity: 0.72; font-size: 0.875rem; }
+[class*="st-key-reading-cut"] { padding: 0.125rem 0.5rem; text-decoration: line-through; opacity: 0.72; }
+
 /* cards, where things are compared */
 [class*="st-key-card"] { padding: 1.25rem; border-radius: 0.75rem; }
 [class*="st-key-card-chosen"] { border-color: #1d8570 !important; box-shadow: inset 0 0 0 1px #1d8570; }

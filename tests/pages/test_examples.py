@@ -1,5 +1,7 @@
 """Examples: from a file to a kept version, and what is said when the file is no good."""
 
+import time
+
 import pytest
 
 
@@ -9,7 +11,17 @@ def button(app, start):
 
 def upload(app, name, data):
     app.file_uploader[0].upload(name, data, "text/csv")
-    return app.run()
+    return settle(app.run())
+
+
+def settle(app):
+    """Large tables are read beside the page, which looks again by a timer that these tests do not have."""
+    deadline = time.monotonic() + 60
+    while any("takes a few seconds" in caption.value for caption in app.caption):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        app.run()
+    return app
 
 
 def table(rows, header="Prompt,Text"):
@@ -21,7 +33,7 @@ def table(rows, header="Prompt,Text"):
 def test_a_table_is_read_checked_split_and_kept(pretend_engine, open_page):
     project = pretend_engine.add_project()
     app = upload(open_page("examples", project=project.id), "lamps.csv", table(40))
-    assert [box.value for box in app.selectbox] == ["Prompt", "Text"]
+    assert [box.value for box in app.selectbox][:2] == ["Prompt", "Text"]
     button(app, "Use these 40 examples").click()
     app.run()
     (dataset,) = pretend_engine.datasets.values()
@@ -63,7 +75,7 @@ def test_a_table_too_long_offers_two_ways_out(pretend_engine, open_page):
     app = upload(open_page("examples", project=project.id), "long.csv", table(20_500))
     assert {item.label for item in app.button} >= {"Take rows from everywhere", "Take the first rows"}
     button(app, "Take the first rows").click()
-    app.run()
+    settle(app.run())
     assert button(app, "Use these")
 
 
@@ -88,3 +100,49 @@ def test_a_voice_with_examples_shows_them_and_leads_on(pretend_engine, open_page
     button(app, "Choose a method").click()
     app.run()
     assert app.title[0].value == "How shall it learn?"
+
+
+def test_a_remark_is_mended_with_one_click_and_taken_back_with_another(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    rows = table(30) + b"\nDescribe the oven,Don\xc3\xa2\xe2\x82\xac\xe2\x84\xa2t wait: bake today.\n"
+    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    assert any("damaged" in item.value for item in app.markdown)
+    button(app, "Put the letters right").click()
+    app.run()
+    assert any("letters put right" in item.value for item in app.markdown)
+    button(app, "Use these 31 examples").click()
+    app.run()
+    (examples,) = pretend_engine.examples.values()
+    assert examples[-1].completion == "Don’t wait: bake today."
+
+
+def test_an_undone_repair_leaves_the_text_as_it_was(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    rows = table(30) + b"\nDescribe the oven,Bake <b>today</b> &amp; tomorrow.\n"
+    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    button(app, "Keep the plain text").click()
+    app.run()
+    button(app, "Undo").click()
+    app.run()
+    button(app, "Use these 31 examples").click()
+    app.run()
+    (examples,) = pretend_engine.examples.values()
+    assert examples[-1].completion == "Bake <b>today</b> &amp; tomorrow."
+
+
+def test_pasted_cells_become_examples(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    app = open_page("examples", project=project.id)
+    app.text_area[0].set_value(table(20).decode().replace(",", "\t"))
+    app.run()
+    button(app, "Use these 20 examples").click()
+    app.run()
+    (dataset,) = pretend_engine.datasets.values()
+    assert dataset.source_name == "The pasted text"
+
+
+def test_the_example_is_shown_exactly_as_the_model_reads_it(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    app = upload(open_page("examples", project=project.id), "lamps.csv", table(20))
+    assert any("Lamp 0 makes evenings longer." in item.value for item in app.text)
+    assert any("of them learnt" in item.value for item in app.caption)

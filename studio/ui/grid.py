@@ -1,0 +1,97 @@
+"""The examples as a grid to mend by hand: edit, add and delete rows, all of them or those of one remark.
+
+Typing reruns only the grid; nothing is changed until the edits are kept.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from engine.contract.records import Example, Finding
+from studio.draft import Draft
+from studio.edits import GridRow, apply_edits, check_edits, describe_edits
+from studio.ui.session import forget, recall, remember
+from studio.ui.text import clean
+from studio.wording import render_count
+
+ALL_ROWS = "All rows"
+HEIGHT = 420
+
+
+def show_grid(draft: Draft, findings: Sequence[Finding], key: str) -> None:
+    """Draw the grid; edits that are kept become the draft remembered under `key`."""
+    st.subheader("Your rows", anchor=False)
+    rows = _choose_rows(findings, key)
+    chosen = [example for example in draft.examples if rows is None or example.row in rows]
+    _edit(draft, chosen, key)
+
+
+def _choose_rows(findings: Sequence[Finding], key: str) -> set[int] | None:
+    """The rows of the remark that was asked for; None for all."""
+    kind = recall(f"filter-{key}")
+    finding = next((one for one in findings if one.kind == kind), None)
+    if finding is None:
+        st.caption("Click into a cell to mend it. The last, empty row adds an example.")
+        return None
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f"Only the {render_count(len(finding.rows), 'row')} of one remark.", width="content")
+        if st.button("Show all rows", key=f"all-{key}", type="tertiary"):
+            forget(f"filter-{key}")
+            st.rerun()
+    return set(finding.rows)
+
+
+@st.fragment
+def _edit(draft: Draft, chosen: Sequence[Example], key: str) -> None:
+    shown = {example.row: (clean(example.prompt), clean(example.completion)) for example in chosen}
+    frame = pd.DataFrame(
+        {
+            "Row": pd.array([example.row for example in chosen], dtype="Int64"),
+            "Asked for": [prompt for prompt, _ in shown.values()],
+            "Your text": [completion for _, completion in shown.values()],
+            "Used to": ["check" if example.split == "validation" else "learn" for example in chosen],
+        }
+    )
+    edited = st.data_editor(
+        frame,
+        num_rows="dynamic",
+        hide_index=True,
+        height=min(HEIGHT, 72 + 35 * len(chosen)),
+        disabled=["Row", "Used to"],
+        key=f"grid-{key}-{draft.id}-{recall(f'filter-{key}')}",
+        column_config={
+            "Row": st.column_config.NumberColumn(width=60),
+            "Asked for": st.column_config.TextColumn(width="medium"),
+            "Your text": st.column_config.TextColumn(width="large"),
+            "Used to": st.column_config.TextColumn(width=80),
+        },
+        alt="The examples, one per row, to be edited",
+    )
+    _offer_to_keep(draft, shown, _read_grid(edited), key)
+
+
+def _read_grid(edited: pd.DataFrame) -> list[GridRow]:
+    return [
+        GridRow(
+            row=None if pd.isna(row) else int(row),
+            prompt="" if pd.isna(prompt) else str(prompt),
+            completion="" if pd.isna(completion) else str(completion),
+        )
+        for row, prompt, completion in zip(
+            edited["Row"], edited["Asked for"], edited["Your text"], strict=True
+        )
+    ]
+
+
+def _offer_to_keep(draft: Draft, shown: dict[int, tuple[str, str]], edited: list[GridRow], key: str) -> None:
+    after = apply_edits(draft.examples, shown, edited)
+    problem = check_edits(edited)
+    if problem:
+        st.warning(problem, icon=":material/info:")
+    elif tuple(after) != draft.examples:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if st.button("Keep these edits", key=f"keep-edits-{key}"):
+                remember(key, draft.change(after, describe_edits(draft.examples, after)))
+                st.rerun()
+            st.caption(describe_edits(draft.examples, after), width="content")
