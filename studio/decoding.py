@@ -58,9 +58,16 @@ def read_text(data: bytes) -> Decoded:
         return _decode_unicode(data, unmarked)
     try:
         return Decoded(data.decode("utf-8"), "utf-8")
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
         _refuse_binary(data)
+        if _is_cut_off(data, error):
+            return _decode_unicode(data, "utf-8")
         return _decode_mixed(data) if _is_mostly_utf8(data) else _decode_legacy(data)
+
+
+def _is_cut_off(data: bytes, error: UnicodeDecodeError) -> bool:
+    """Whether UTF-8 ends amid a character, as half a download does; a lone odd byte may be of any kind."""
+    return error.reason == "unexpected end of data" and not data[: error.start].isascii()
 
 
 def _refuse_binary(data: bytes) -> None:

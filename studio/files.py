@@ -9,8 +9,9 @@ from dataclasses import replace
 from studio.clipboard import find_copied_cells
 from studio.decoding import Decoded, read_text
 from studio.json_examples import read_json
+from studio.markdown_table import find_markdown_table
 from studio.passages import read_passages
-from studio.shapes import Shape, find_shape, is_json
+from studio.shapes import find_shape, is_json
 from studio.signatures import is_workbook
 from studio.table import Limit, Table, build_table, check_size, count_wanted, read_delimited
 from studio.workbook import read_workbook
@@ -32,8 +33,6 @@ FILE_TYPES = (
 )
 """Endings of the files that can be read, as a file dialog wants them."""
 PASTED = "The pasted text"
-# What is pasted has no name; it is read as a text file would be.
-_PROSE = ".txt"
 
 
 def read_file(data: bytes, file_name: str, *, limit: Limit | None = None, sheet: str | None = None) -> Table:
@@ -44,8 +43,7 @@ def read_file(data: bytes, file_name: str, *, limit: Limit | None = None, sheet:
     check_size(data, file_name)
     if is_workbook(data):
         return _read_workbook_table(data, file_name, limit, sheet)
-    decoded = read_text(data)
-    return _read_shape(find_shape(decoded.text, file_name), decoded, file_name, limit)
+    return _read_text_table(read_text(data), file_name, limit)
 
 
 def read_pasted(text: str, *, limit: Limit | None = None) -> Table:
@@ -54,7 +52,8 @@ def read_pasted(text: str, *, limit: Limit | None = None) -> Table:
     if not is_json(text) and (copied := find_copied_cells(text)):
         cells, header = copied
         return build_table(cells, PASTED, limit, header)
-    return _read_shape(find_shape(text, _PROSE), Decoded(text, ""), PASTED, limit)
+    # What is pasted has no name; it is read as a text file would be.
+    return _read_text_table(Decoded(text, ""), PASTED, limit, ".txt")
 
 
 def _read_workbook_table(data: bytes, file_name: str, limit: Limit | None, sheet: str | None) -> Table:
@@ -63,13 +62,16 @@ def _read_workbook_table(data: bytes, file_name: str, limit: Limit | None, sheet
     return replace(table, sheets=workbook.sheets, sheet=workbook.sheet)
 
 
-def _read_shape(shape: Shape, decoded: Decoded, file_name: str, limit: Limit | None) -> Table:
-    if shape == "delimited":
-        return read_delimited(decoded, file_name, limit)
+def _read_text_table(decoded: Decoded, file_name: str, limit: Limit | None, ending: str = "") -> Table:
+    shape = find_shape(decoded.text, file_name + ending)
     if shape == "json":
         cells, header = read_json(decoded.text, count_wanted(limit))
         table = build_table(cells, file_name, limit, header, "json-lines")
-    else:
+    elif drawn := find_markdown_table(decoded.text):
+        table = build_table(drawn, file_name, limit)
+    elif shape == "passages":
         cells, header = read_passages(decoded.text)
         table = build_table(cells, file_name, limit, header, "passages")
+    else:
+        return read_delimited(decoded, file_name, limit)
     return replace(table, findings=(*decoded.findings, *table.findings), encoding=decoded.encoding)

@@ -19,6 +19,7 @@ from studio.shapes import is_json
 from studio.signatures import FROM_ITS_PROGRAM, refuse
 from studio.unsavable import mend_records
 from studio.wording import render_bytes
+from studio.wrapped_rows import unwrap_rows
 
 MAX_FILE_BYTES = 25 * 2**20
 NOTHING_CHANGED = "Nothing was changed."
@@ -78,7 +79,7 @@ def read_table(data: bytes, file_name: str, limit: Limit | None = None) -> Table
 
 
 def read_delimited(decoded: Decoded, file_name: str, limit: Limit | None) -> Table:
-    table = build_table(read_cells(decoded.text, count_wanted(limit)), file_name, limit)
+    table = build_table(unwrap_rows(read_cells(decoded.text, count_wanted(limit))), file_name, limit)
     return replace(table, findings=(*decoded.findings, *table.findings), encoding=decoded.encoding)
 
 

@@ -48,7 +48,12 @@ from studio.files import read_pasted
         ),
         ("Short and sweet\nWarm socks, warm heart\n", "passages", ("Text",), None),
         ("Dear all,\n\n\tindented by a tab.\n\nYours", "passages", ("Text",), None),
-        ("Text\tNote\n😀\u202eשלום\te\u0301 007\n", "table", ("Text", "Note"), [("😀\u202eשלום", "e\u0301 007")]),
+        (
+            "Text\tNote\n😀\u202eשלום\te\u0301 007\n",
+            "table",
+            ("Text", "Note"),
+            [("😀\u202eשלום", "e\u0301 007")],
+        ),
     ],
 )
 def test_what_is_pasted_arrives_as_it_was_copied(
