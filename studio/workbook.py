@@ -18,7 +18,8 @@ from studio.cells import Record, Sheet
 from studio.signatures import FROM_EXCEL, is_encrypted
 from studio.wording import render_list
 
-SECONDS = 5.0
+# The child stops itself after four seconds of work; these pass only while the machine is busy with others.
+SECONDS = 20.0
 _READER = Path(__file__).with_name("workbook_reader.py")
 # Rows of titles do not count against a limit; this many more are read to be sure.
 _MARGIN = 50

@@ -28,7 +28,7 @@ from python_calamine import (
 )
 
 MEMORY_BYTES = 200 * 2**20
-PROCESSOR_SECONDS = 5
+PROCESSOR_SECONDS = 4
 ANSWER_BYTES = 64 * 2**20
 # A sheet of 20,000 long texts unpacks to about 60 MB; what unpacks to this is no table of texts.
 _UNPACKED_BYTES = 250 * 2**20
