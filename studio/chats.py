@@ -23,7 +23,6 @@ _ROLES: dict[str, Role] = {
     "model": "assistant",
     "bot": "assistant",
 }
-_CALLS = ("tool_calls", "function_call")
 _EMPTY_LINE = "\n\n"
 
 
@@ -83,7 +82,7 @@ def _is_messages(value: object) -> bool:
 
 def _read_message(message: Message) -> Turn:
     role = _ROLES.get(str(message.get("role", message.get("from"))).lower())
-    if role is None or any(message.get(call) for call in _CALLS):
+    if role is None or message.get("tool_calls") or message.get("function_call"):
         raise Unusable("not-only-text")
     return Turn(role=role, text=_read_content(message.get("content", message.get("value"))))
 

@@ -10,29 +10,35 @@ from engine.contract.records import (
     Columns,
     Example,
     Finding,
+    Turn,
 )
 from studio.columns import VOICE_PROMPT
 from studio.findings import find_dropped
 from studio.table import Table
+
+_Content = tuple[tuple[Turn, ...], str, str]
 
 
 def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[Finding]]:
     """The usable examples in the table's order, and what was found on the way to them."""
     prompts = [VOICE_PROMPT] * len(table.rows) if columns.prompt is None else table.column(columns.prompt)
     examples: list[Example] = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[_Content] = set()
     dropped: dict[str, list[int]] = {}
     for row, prompt, completion in zip(table.rows, prompts, table.column(columns.completion), strict=True):
-        reason = _find_reason_to_drop(prompt, completion, seen)
+        content = (row.turns, prompt.strip(), completion.strip())
+        reason = _find_reason_to_drop(row.turns, prompt, completion) or (
+            "duplicate" if content in seen else None
+        )
         if reason is not None:
             dropped.setdefault(reason, []).append(row.number)
             continue
-        seen.add((prompt.strip(), completion.strip()))
+        seen.add(content)
         examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=list(row.turns)))
     return examples, [*table.findings, *find_dropped(dropped)]
 
 
-def _find_reason_to_drop(prompt: str, completion: str, seen: set[tuple[str, str]]) -> str | None:
+def _find_reason_to_drop(turns: Sequence[Turn], prompt: str, completion: str) -> str | None:
     """The kind of the finding under which a row is left out, or None if it makes an example."""
     if not completion.strip():
         # A row that is empty in both is a blank line of the table, nothing anyone forgot.
@@ -41,4 +47,5 @@ def _find_reason_to_drop(prompt: str, completion: str, seen: set[tuple[str, str]
         return "empty-prompt"
     if len(prompt) > MAX_PROMPT_CHARACTERS or len(completion) > MAX_COMPLETION_CHARACTERS:
         return "too-long"
-    return "duplicate" if (prompt.strip(), completion.strip()) in seen else None
+    said = len(prompt) + sum(len(turn.text) for turn in turns)
+    return "long-conversation" if said > MAX_PROMPT_CHARACTERS else None

@@ -26,6 +26,12 @@ _DROPPED: dict[str, tuple[Severity, str, str]] = {
         f"{MAX_PROMPT_CHARACTERS:,}. {{left_out}}",
         "Shorten it, or split it into several examples.",
     ),
+    "long-conversation": (
+        "error",
+        "The conversation in {rows} is too long: all that leads to the answer may have "
+        f"{MAX_PROMPT_CHARACTERS:,} characters. {{left_out}}",
+        "Let it begin at a later turn.",
+    ),
     "empty-completion": (
         "warning",
         "The answer in your voice is missing in {rows}. {left_out}",

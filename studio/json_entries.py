@@ -25,6 +25,9 @@ class Number(float):
         return number
 
 
+_DECODER = json.JSONDecoder(parse_float=Number)
+
+
 @dataclass
 class Entries:
     values: list[tuple[int, object]] = field(default_factory=list)
@@ -48,7 +51,7 @@ def read_entries(text: str, at_most: int | None = None) -> Entries:
 
 def _parse(text: str) -> object | None:
     try:
-        return json.loads(text, parse_float=Number)  # type: ignore[no-any-return]
+        return _DECODER.decode(text)  # type: ignore[no-any-return]
     # Beside errors of syntax: a whole number of over 4,300 digits, and brackets nested a thousand deep.
     except (ValueError, RecursionError):
         return None
@@ -90,11 +93,10 @@ def _read_lines(text: str, at_most: int | None) -> Entries:
 
 def _read_sequence(text: str) -> Entries:
     """Objects spread over several lines each, one after another."""
-    decoder = json.JSONDecoder(parse_float=Number)
     entries, position = Entries(), _skip_blanks(text, 0)
     while position < len(text):
         try:
-            value, position = decoder.raw_decode(text, position)
+            value, position = _DECODER.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             at = error.pos if isinstance(error, json.JSONDecodeError) else position
             raise _damaged(text.count("\n", 0, at) + 1) from None

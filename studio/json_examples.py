@@ -89,6 +89,9 @@ def _read_entry(number: int, value: object, remarks: dict[str, list[int]]) -> _E
     except Unusable as verdict:
         remarks[verdict.kind].append(number)
         return None
+    # Brackets can be nested just deep enough to be read and too deep to be written again.
+    except RecursionError:
+        entry = None
     if entry is None:
         remarks["not-an-example"].append(number)
     return entry

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from engine.contract.records import (
     MAX_COMPLETION_CHARACTERS,
+    MAX_PROMPT_CHARACTERS,
     Columns,
     Example,
     Finding,
     TokenCounts,
+    Turn,
 )
 from studio.checkup import check_up
 from studio.columns import VOICE_PROMPT
@@ -147,6 +149,31 @@ def test_5_000_rows_are_built_and_checked_in_two_seconds() -> None:
 # --- the split ----------------------------------------------------------------------------------------
 
 completions = st.lists(st.text(min_size=1, max_size=6), max_size=60)
+
+
+def chats(*turns: list[str]) -> Table:
+    """Conversations that differ in what was said before the same last question and answer."""
+    spoken = [tuple(Turn(role="user", text=text) for text in texts) for texts in turns]
+    rows = [Row(number, ("Thanks!", "Any time."), said) for number, said in enumerate(spoken, 1)]
+    return Table(("Prompt", "Text"), tuple(rows), (), "utf-8", ",", True)
+
+
+def test_earlier_turns_travel_with_their_example() -> None:
+    examples, _ = build_examples(chats(["Hi", "Open today?"]), COLUMNS)
+    assert examples[0].turns == [Turn(role="user", text="Hi"), Turn(role="user", text="Open today?")]
+
+
+def test_the_same_end_of_another_conversation_is_no_duplicate() -> None:
+    examples, findings = build_examples(chats(["Hi"], ["Hello"], ["Hi"]), COLUMNS)
+    assert [example.row for example in examples] == [1, 2]
+    assert {finding.kind: finding.rows for finding in findings}["duplicate"] == [3]
+
+
+def test_a_conversation_longer_than_any_prompt_may_be_is_left_out_and_named() -> None:
+    half = "x" * (MAX_PROMPT_CHARACTERS // 2)
+    examples, findings = build_examples(chats(["Hi"], [half, half]), COLUMNS)
+    assert [example.row for example in examples] == [1]
+    assert {finding.kind: finding.rows for finding in findings}["long-conversation"] == [2]
 
 
 def examples_of(texts: list[str]) -> list[Example]:

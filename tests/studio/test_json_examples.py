@@ -219,6 +219,13 @@ def test_json_beyond_repair_is_a_sentence_with_a_way_out(text: str, sentence: st
     assert caught.value.failure.what_to_do
 
 
+@pytest.mark.parametrize("depth", [900, 940, 960, 970, 980, 990])
+def test_brackets_nested_deep_cost_only_their_line(depth: int) -> None:
+    deep = f'{{"text": {"[" * depth}{"]" * depth}}}'
+    table = read_file(f'{{"text": "a"}}\n{deep}\n{{"text": "b"}}'.encode(), "voice.jsonl")
+    assert (table.rows[0].cells, table.rows[-1].cells) == (("a",), ("b",))
+
+
 def test_keys_that_are_data_do_not_fill_the_memory() -> None:
     with pytest.raises(EngineFailure, match="20,000 differently named"):
         read(*[{f"key {number}": "x"} for number in range(20_000)])
