@@ -76,7 +76,7 @@ def refuse_other_kinds(data: bytes) -> None:
         if data.startswith(sign):
             refuse(what, remedy)
     if _WEB_PAGE.match(data, 0, 2000):
-        refuse("a web page", _MAKE_A_TABLE)
+        refuse(*_describe_markup(data))
 
 
 def refuse(what: str, remedy: str) -> NoReturn:
@@ -100,6 +100,13 @@ def _describe_zip(data: bytes) -> tuple[str, str]:
     if _OPEN_DOCUMENT in data[:200]:
         return "a LibreOffice document", _MAKE_A_TABLE
     return _ZIP_KINDS.get(_find_entry(data), ("a zip archive", _UNPACK))
+
+
+def _describe_markup(data: bytes) -> tuple[str, str]:
+    """Many programs export a web page or XML under the name of a workbook, which Excel opens all the same."""
+    if b"Excel.Sheet" in data[:2000]:
+        return "an Excel workbook of 2003, in XML", FROM_EXCEL
+    return "a web page", FROM_EXCEL if re.search(rb"<table\b", data, re.IGNORECASE) else _MAKE_A_TABLE
 
 
 def _describe_compound(data: bytes) -> tuple[str, str]:

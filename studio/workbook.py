@@ -16,7 +16,6 @@ from engine.contract.failures import EngineFailure
 from engine.contract.records import Finding
 from studio.cells import Record, Sheet
 from studio.signatures import FROM_EXCEL, is_encrypted
-from studio.wording import render_list
 
 # The child stops itself after four seconds of work; these pass only while the machine is busy with others.
 SECONDS = 20.0
@@ -65,10 +64,10 @@ def read_workbook(data: bytes, file_name: str, sheet: str | None, at_most: int |
     head = lines[0]
     if "problem" in head:
         raise _fail(file_name, head["problem"])
-    records = [Record(number, cells) for number, cells in lines[1:]]
-    sheets = tuple(head["sheets"])
-    cells = Sheet(records, _sheet_findings(sheets, head["sheet"]), "", head["rows"], len(records) == wanted)
-    return Workbook(sheets, head["sheet"], cells)
+    records = _drop_empty_columns([Record(number, cells) for number, cells in lines[1:]])
+    findings = () if sheet is not None else _sheet_findings(head["sheets"], head["sheet"])
+    cells = Sheet(records, findings, "", head["rows"], len(records) == wanted)
+    return Workbook(tuple(head["sheets"]), head["sheet"], cells)
 
 
 def _run_reader(path: str, request: dict[str, object], answer: IO[bytes]) -> str | None:
@@ -91,14 +90,18 @@ def _run_reader(path: str, request: dict[str, object], answer: IO[bytes]) -> str
     return "too-large" if done.returncode < 0 else "damaged"
 
 
-def _sheet_findings(sheets: tuple[str, ...], sheet: str) -> tuple[Finding, ...]:
+def _drop_empty_columns(records: list[Record]) -> list[Record]:
+    """Without the columns that only keep a distance from the edge or from each other."""
+    width = len(records[0].cells) if records else 0
+    filled = [place for place in range(width) if any(record.cells[place].strip() for record in records)]
+    return [Record(record.number, [record.cells[place] for place in filled]) for record in records]
+
+
+def _sheet_findings(sheets: list[str], sheet: str) -> tuple[Finding, ...]:
     if len(sheets) < 2:
         return ()
-    others = render_list([f"“{name}”" for name in sheets if name != sheet])
-    message = f"This workbook has {len(sheets)} sheets; “{sheet}” was read, not {others}."
-    return (
-        Finding(severity="note", kind="sheet", message=message, remedy="Choose another sheet if needed."),
-    )
+    message = f"This workbook has {len(sheets)} sheets. “{sheet}” was read: the first one with text."
+    return (Finding(severity="note", kind="sheet", message=message, remedy="Choose another one if needed."),)
 
 
 def _fail(file_name: str, problem: str) -> EngineFailure:

@@ -268,6 +268,12 @@ def test_a_file_of_a_brand_team_gives_its_examples(case: Written) -> None:
         ("a PDF", b"%PDF-1.7\n", "a PDF document"),
         ("a photo", b"\xff\xd8\xff\xe0JFIF", "a picture"),
         ("a web page", b"<!DOCTYPE html><html><body><table>", "a web page"),
+        ("an export that is a web page inside", b"<html><body><TABLE><tr>", "choose File → Save As"),
+        (
+            "an export in Excel's XML",
+            b'<?xml version="1.0"?><?mso-application progid="Excel.Sheet"?>',
+            "of 2003",
+        ),
         ("a letter", b"{\\rtf1 Dear all}", "a text document"),
         ("a program", bytes(range(256)) * 40, "a file in a format of its own"),
         ("too much", b"a,b\n" * (MAX_FILE_BYTES // 4 + 1), "a file may have up to 26 MB"),
