@@ -4,6 +4,8 @@ The text of a cell is kept to the last space; a cell of nothing but whitespace c
 about examples, and which are held out, comes after (`checkup.py`). Does not know files, tokens or models.
 """
 
+from collections.abc import Sequence
+
 from engine.contract.records import (
     MAX_COMPLETION_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
