@@ -7,10 +7,11 @@ py3langid, whose model takes half a second to load. Does not know rows.
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from statistics import median
 from typing import TYPE_CHECKING
 
-from studio.words import split_words
+from studio.words import split_all, split_words
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -61,7 +62,7 @@ _SURE = 0.9
 
 def find_other_languages(texts: Sequence[str]) -> dict[int, str]:
     """Position -> name of its language, for each text that is surely in another one than most."""
-    words = [split_words(text) for text in texts]
+    words = split_all(tuple(texts))
     strange = _find_strange(words)
     if not strange:
         return {}
@@ -69,7 +70,7 @@ def find_other_languages(texts: Sequence[str]) -> dict[int, str]:
     found = {}
     for position in sorted(strange):
         language = _judge(texts[position])
-        if usual and language and language != usual and not _are_related(language, usual):
+        if usual and language and not _are_related(language, usual):
             found[position] = LANGUAGES[language]
     return found
 
@@ -89,12 +90,12 @@ def _find_strange(words: Sequence[list[str]]) -> set[int]:
 
 def _common_words(texts: Sequence[set[str]]) -> set[str]:
     """Words of a tenth of the texts and more that keep company with the most common one: of its language."""
-    counts = Counter(word for words in texts for word in words)
+    counts = Counter(chain.from_iterable(texts))
     shared = {word for word, count in counts.items() if count >= _SHARED_BY * len(texts)}
     if not shared:
         return set()
     first = max(shared, key=lambda word: (counts[word], word))
-    beside = Counter(word for words in texts if first in words for word in words & shared)
+    beside = Counter(chain.from_iterable(words & shared for words in texts if first in words))
     usual = counts[first] / len(texts)
     return {word for word in shared if beside[word] > 0.5 * usual * counts[word]}
 
@@ -111,12 +112,15 @@ def _judge(text: str) -> str | None:
     lower = " ".join(word for word in text.split() if not word[0].isupper())
     if len(split_words(lower)) < _WORDS_AT_LEAST:
         return None
-    (language, probability), (again, _) = _identifier().classify(text), _identifier().classify(lower)
-    return str(language) if language == again and probability >= _SURE else None
+    ranked = dict(_identifier().rank(text))
+    language, again = next(iter(ranked)), _identifier().classify(lower)[0]
+    # Relatives share what is certain: a text is surely Russian or Bulgarian long before it is one.
+    surely = sum(probability for other, probability in ranked.items() if _are_related(language, other))
+    return language if surely >= _SURE and _are_related(language, again) else None
 
 
 def _are_related(left: str, right: str) -> bool:
-    return any({left, right} <= related for related in _RELATED)
+    return left == right or any({left, right} <= related for related in _RELATED)
 
 
 @cache

@@ -13,7 +13,10 @@ _TAGS = (
     "small span strike strong style sub sup svg table tbody td textarea tfoot th thead title tr u ul "
     "video"
 ).replace(" ", "|")
-_TAG = re.compile(rf"</?(?:{_TAGS})(?:\s[^<>]{{0,500}})?/?>|<!--.{{0,2000}}?-->", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(
+    rf"</?(?:{_TAGS})(?:\s[^<>]{{0,500}}=[^<>]{{0,500}})?\s?/?>|<!--.{{0,2000}}?-->",
+    re.IGNORECASE | re.DOTALL,
+)
 _ENTITY = re.compile(r"&(?:[a-z][a-z0-9]{1,30}|#\d{1,7}|#x[0-9a-f]{1,6});", re.IGNORECASE)
 _HIDDEN = re.compile(r"<(script|style)\b[^<>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 _LINE = re.compile(

@@ -1,9 +1,12 @@
 """Slots of a template that nobody filled in: “[INSERT NAME]”, “{{order_number}}”, “lorem ipsum”.
 
-Brackets that a writer means, such as “[sic]”, “[1]” or “[SOLD OUT]”, are told apart by the words in them.
+Brackets that a writer means, such as “[sic]”, “[1]” or “[SOLD OUT]”, are told apart by the words in them;
+what masks personal data is no slot.
 """
 
 import re
+
+from studio.personal_data import MASKS
 
 _SLOT_WORDS = """
     address agent amount brand business category city client code color colour company contact content
@@ -54,6 +57,8 @@ def find_placeholder(text: str) -> str | None:
 
 
 def _names_slot(slot: re.Match[str]) -> bool:
+    if slot[0] in MASKS:
+        return False
     inside = next(group for group in slot.groups() if group is not None).casefold()
     if slot[0].startswith("[") and inside.startswith(_SLOT_ORDERS):
         return True

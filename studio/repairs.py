@@ -112,8 +112,8 @@ def _keep_first_answer(examples: Sequence[Example], rows: Collection[int]) -> li
     return kept
 
 
-def _leaving_out(why: str, *others: Repair) -> Repair:
-    return Repair("Leave these rows out", f"left out: {why}", _drop, "drop", (*others, _KEEP))
+def _leaving_out(why: str) -> Repair:
+    return Repair("Leave these rows out", f"left out: {why}", _drop, "drop", (_KEEP,))
 
 
 _KEEP = Repair("Keep them as they are", "kept as they are", _keep, "keep")

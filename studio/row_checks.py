@@ -79,8 +79,8 @@ def _check_near_duplicates(examples: Sequence[Example]) -> list[Finding]:
             severity="note",
             kind="near-duplicate",
             rows=rows,
-            message=f"{_texts_in(rows)} nearly the same as one further up, for instance row {second} as row "
-            f"{first}. The model would learn such texts more firmly than the others.",
+            message=f"{_texts_in(rows)} nearly the same as one further up, for instance row {second} as "
+            f"row {first}. The model would learn such texts more firmly than the others.",
             remedy="Keep the first of each, unless the repetition is meant.",
         )
     ]
@@ -140,12 +140,13 @@ def _check_off_voice(examples: Sequence[Example]) -> list[Finding]:
     first = ranked[0]
     reasons = "; ".join(first.reasons[:_OFF_VOICE_REASONS])
     rows = [one.row for one in ranked]
+    order = "" if len(rows) == 1 else ", the strangest first"
     return [
         Finding(
             severity="note",
             kind="off-voice",
             rows=rows,
-            message=f"{_texts_in(rows)} unlike the rest, the strangest first: {render_rows(rows)}. "
+            message=f"{_texts_in(rows)} unlike the rest{order}: {render_rows(rows)}. "
             f"Row {first.row}: {reasons}.",
             remedy="Read them: what your brand would not write again is better left out.",
         )
@@ -161,9 +162,9 @@ def _check_leaks(examples: Sequence[Example]) -> list[Finding]:
             severity="note",
             kind="leak-prevented",
             rows=leaks,
-            message=f"{render_count(len(leaks), 'text')} that would be kept aside for testing "
-            f"{'is' if len(leaks) == 1 else 'are'} nearly the same as texts to learn from, and a test with "
-            "what was learnt already flatters. Texts that are nearly the same are kept on one side.",
+            message=f"{render_count(len(leaks), 'text')} would have been kept aside for testing while nearly "
+            "the same ones are learnt: the test would flatter. Texts that are nearly the same therefore stay "
+            "on one side.",
             remedy="Nothing to do.",
         )
     ]

@@ -55,7 +55,7 @@ def _find_chatbot(text: str) -> str | None:
 
 def _find_personal(text: str) -> str | None:
     places = find_personal_data(text)
-    return places[0].kind if places else None
+    return text[places[0].start : places[0].end] if places else None
 
 
 def _find_no_words(text: str) -> str | None:
@@ -73,7 +73,7 @@ TEXT_CHECKS: tuple[TextCheck, ...] = (
         "encoding-damage",
         "warning",
         _find_damaged_word,
-        "Letters are damaged in {rows}, such as “{sample}”. The model would learn to write them so.",
+        "Letters are damaged in {rows}, such as “{sample}”. The model would learn them so.",
         "Have the letters put right here, or save the table again as “CSV UTF-8” from the original.",
         reads_prompts=True,
     ),
@@ -89,7 +89,7 @@ TEXT_CHECKS: tuple[TextCheck, ...] = (
         "placeholder",
         "warning",
         find_placeholder,
-        "A placeholder was left in {rows}, such as “{sample}”. The model would learn to write it.",
+        "A placeholder was left in {rows}, such as “{sample}”. The model would learn it as it stands.",
         "Fill it in, or leave the row out.",
         reads_prompts=True,
     ),
@@ -97,7 +97,7 @@ TEXT_CHECKS: tuple[TextCheck, ...] = (
         "html",
         "warning",
         find_markup,
-        "Codes of a web page stand in {rows}, such as “{sample}”. The model would learn to write them.",
+        "Codes of a web page stand in {rows}, such as “{sample}”. The model would learn them as well.",
         "Keep the plain text only, unless the codes are wanted.",
         reads_prompts=True,
     ),
@@ -119,8 +119,7 @@ TEXT_CHECKS: tuple[TextCheck, ...] = (
         "personal-data",
         "note",
         _find_personal,
-        "Somebody can be reached or recognised by what stands in {rows}, first of all: {sample}. "
-        "A tuned model may repeat it to anyone.",
+        "Personal data stands in {rows}, such as “{sample}”. A tuned model may repeat it to anyone.",
         "Mask it or leave the rows out, unless it is public.",
         reads_prompts=True,
     ),

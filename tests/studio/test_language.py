@@ -1,0 +1,72 @@
+"""A text in another language is named with its language; names and short texts trip nothing."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from studio.language import find_other_languages
+
+SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
+with SAMPLE.open(encoding="utf-8-sig", newline="") as sample:
+    ENGLISH = [row["Text"] for row in csv.DictReader(sample)]
+
+GERMAN = [
+    "Unser Rucksack trägt sich leicht, auch wenn der Weg lang wird und das Wetter nicht mitspielt.",
+    "Diese Jacke hält dich trocken, wenn der Regen kommt, und warm, wenn der Abend länger wird als gedacht.",
+    "Mit dem kleinen Kocher ist der Kaffee fertig, bevor die anderen ihre Schuhe gefunden haben.",
+    "Das Zelt steht in fünf Minuten und bleibt auch dann stehen, wenn der Wind sich etwas anderes wünscht.",
+]
+FOREIGN = [
+    (GERMAN[0], "German"),
+    (
+        "Notre sac à dos se porte facilement, même quand le chemin est long et que la pluie s'invite.",
+        "French",
+    ),
+    (
+        "Lleva menos peso y llega más lejos con la mochila que hemos hecho para ti y para los tuyos.",
+        "Spanish",
+    ),
+    (
+        "Il nostro zaino si porta bene anche quando la strada è lunga e il tempo non aiuta per niente.",
+        "Italian",
+    ),
+    ("Onze rugzak draagt heerlijk licht, ook als de weg lang is en het weer niet mee wil werken.", "Dutch"),
+    (
+        "Nasz plecak nosi się lekko, nawet gdy droga jest długa, a pogoda nie chce z nami współpracować.",
+        "Polish",
+    ),
+    ("私たちのリュックは、道が長くても天気が悪くても、軽く背負えるように作られています。", "Japanese"),
+    ("Наш рюкзак легко нести, даже если дорога длинная, а погода совсем не на нашей стороне.", "Russian"),
+]
+SAME = [
+    "Café crème, déjà vu, and a certain je ne sais quoi: our new mug keeps it all warm until noon.",
+    "The Fjällräven Kånken and the Vaude Brenta meet the Deuter Aircontact Lite on one shelf of ours.",
+    "Ortlieb Vario, Jack Wolfskin Texapore, Schöffel Jacke, Löffler Hose, Meindl Stiefel, Leki Stock.",
+    "C'est la vie!",
+    "Willkommen, bienvenue, welcome.",
+    "Wrap up. Step out. Stay out. Come home. Do it again tomorrow. Then rest, if you must, by the fire.",
+]
+
+
+@pytest.mark.parametrize(("text", "language"), FOREIGN)
+def test_a_text_in_another_language_is_named_with_it(text: str, language: str) -> None:
+    assert find_other_languages([*ENGLISH, text]) == {len(ENGLISH): language}
+
+
+def test_english_among_german_is_found_as_well() -> None:
+    texts = [
+        f"{text} Schreib uns, wenn du wissen willst, wie wir Nummer {n} machen."
+        for text in GERMAN
+        for n in range(10)
+    ]
+    assert find_other_languages([*texts, *ENGLISH[:2]]) == {40: "English", 41: "English"}
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_names_and_borrowed_words_trip_nothing(text: str) -> None:
+    assert find_other_languages([*ENGLISH, text]) == {}
+
+
+def test_a_few_texts_are_not_judged() -> None:
+    assert find_other_languages([*ENGLISH[:5], GERMAN[0]]) == {}
