@@ -1,0 +1,146 @@
+"""Holds any text against a brand's rules and facts: examples, answers and reports, all by one function.
+
+Texts are never altered. Does not know how a rule looks for what it forbids (`rule_checks.py`), nor how rules
+are suggested from examples (`brand_suggestions.py`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from engine.contract.brand import Brand
+from engine.contract.records import Example, Finding, Severity
+from studio.kinds import find_kind
+from studio.prose import read_prose
+from studio.rule_checks import RULE_CHECKS, CheckedText, ReadyRules, Remark, make_ready
+from studio.word_lists import build_word_list, find_listed
+from studio.wording import render_list, render_rows
+
+__all__ = ["Remark", "check_examples_by_rules", "check_text", "count_uses", "find_kind"]
+
+_BRANDS_KEPT_READY = 8
+_WORDS_NAMED = 5
+# Rule -> severity, message, remedy of the rows that break it.
+_FINDINGS: dict[str, tuple[Severity, str, str]] = {
+    "words-we-never-use": (
+        "warning",
+        "Words that you never use stand in {rows}, such as “{sample}”. The model would learn to use them.",
+        "Put other words in their place, or take them off your list.",
+    ),
+    "spelling": (
+        "warning",
+        "The spelling in {rows} is not the one you chose, such as “{sample}”. The model would learn both.",
+        "Correct these words.",
+    ),
+    "exclamation-marks": (
+        "note",
+        "There are more exclamation marks in {rows} than you allow.",
+        "Take some out, or allow more.",
+    ),
+    "oxford-comma": (
+        "note",
+        "The comma before the last “and” of a list is not set in {rows} as you chose.",
+        "Set it alike everywhere, or leave this rule open.",
+    ),
+    "emoji": (
+        "note",
+        "There are emoji in {rows}, such as “{sample}”, though you use none.",
+        "Take them out, or allow them.",
+    ),
+    "length": (
+        "note",
+        "The text in {rows} is shorter or longer than your rules say.",
+        "Shorten or lengthen it, or widen the length in your rules.",
+    ),
+    "reading-grade": (
+        "note",
+        "The text in {rows} is harder to read than your rules say.",
+        "Use shorter sentences and words, or raise the reading level.",
+    ),
+    "facts": (
+        "note",
+        "Facts in {rows} stand neither in the prompt nor in your fact sheet, such as “{sample}”. "
+        "The model would learn to make up facts.",
+        "Name them in the prompt or in the fact sheet, or take them out of the text.",
+    ),
+}
+
+
+def check_text(text: str, brand: Brand, prompt: str = "") -> list[Remark]:
+    """All that a text breaks of a brand's rules, in the order of the text. Any text will do."""
+    return _check(text, _make_ready(_Same(brand)), prompt)
+
+
+def check_examples_by_rules(examples: Sequence[Example], brand: Brand) -> list[Finding]:
+    """One finding for each rule that examples break, naming their rows.
+
+    Where all examples answer one prompt, it is no brief, so facts are held against the fact sheet alone.
+    """
+    ready = _make_ready(_Same(brand))
+    has_briefs = len({example.prompt for example in examples}) > 1
+    broken: dict[str, dict[int, str]] = {rule: {} for rule in _FINDINGS}
+    for example in examples:
+        for remark in _check(example.completion, ready, example.prompt, has_briefs):
+            sample = example.completion[remark.start : remark.end]
+            broken[remark.rule].setdefault(example.row, sample)
+    findings = [_build_finding(rule, samples) for rule, samples in broken.items() if samples]
+    return [*findings, *_check_uses(examples, brand)]
+
+
+def count_uses(texts: Iterable[str], words: Sequence[str]) -> dict[str, int]:
+    """In how many of the texts each word or phrase stands, in whatever form."""
+    ready = build_word_list(words)
+    counts = dict.fromkeys(words, 0)
+    for text in texts:
+        for listed in {hit.listed for hit in find_listed(read_prose(text), ready)}:
+            counts[listed] = counts.get(listed, 0) + 1
+    return counts
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """A brand as a key: hashing two thousand facts takes longer than checking a text."""
+
+    brand: Brand
+
+    def __hash__(self) -> int:
+        return id(self.brand)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.brand is self.brand
+
+
+@lru_cache(maxsize=_BRANDS_KEPT_READY)
+def _make_ready(same: _Same) -> ReadyRules:
+    return make_ready(same.brand)
+
+
+def _check(text: str, ready: ReadyRules, prompt: str, is_brief: bool = True) -> list[Remark]:
+    checked = CheckedText(read_prose(text), prompt, is_brief)
+    remarks = [remark for check in RULE_CHECKS for remark in check(checked, ready)]
+    return sorted(remarks, key=lambda remark: (remark.start, remark.end))
+
+
+def _build_finding(rule: str, samples: dict[int, str]) -> Finding:
+    severity, message, remedy = _FINDINGS[rule]
+    rows = list(samples)
+    text = message.format(rows=render_rows(rows), sample=samples[rows[0]])
+    return Finding(severity=severity, kind=f"brand-{rule}", rows=rows, message=text, remedy=remedy)
+
+
+def _check_uses(examples: Sequence[Example], brand: Brand) -> list[Finding]:
+    """Words we use are wanted in the voice, not in each text: only those are named that no example has."""
+    counts = count_uses((example.completion for example in examples), brand.rules.words_we_use)
+    unused = [word for word, count in counts.items() if count == 0]
+    if not unused or not examples:
+        return []
+    named = [f"“{word}”" for word in unused[:_WORDS_NAMED]]
+    more = [f"{len(unused) - _WORDS_NAMED} more"] if len(unused) > _WORDS_NAMED else []
+    return [
+        Finding(
+            severity="note",
+            kind="brand-words-we-use",
+            message=f"Words that you use stand in no example: {render_list([*named, *more])}.",
+            remedy="A model learns words from examples: add some with them, or take them off the list.",
+        )
+    ]

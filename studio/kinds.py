@@ -1,0 +1,57 @@
+"""Which kind of text a prompt asks for, and how long such a text may be.
+
+A kind is what its prompts begin with: "Write a product description", "Define". Does not know the texts.
+"""
+
+import re
+from collections.abc import Sequence
+
+from engine.contract.brand import LengthBand
+
+_WORDS_AT_MOST = 6
+# What a kind is about begins here: "Write a reply | to a customer who", "Product description | for the".
+_TURN = frozenset(
+    str.split(
+        """
+for of about to from by on in with at that which who where called named titled entitled the this these
+our your my its and
+"""
+    )
+)
+_ARTICLES = frozenset(
+    str.split(
+        """
+a an the this our your my new
+"""
+    )
+)
+_END = re.compile(r"[:;,.!?\n\r(\[{“”\"«»]|\s[–—-]\s|\d")
+
+
+def find_kind(prompt: str) -> str:
+    """What the prompts of its kind begin with; empty where a prompt begins as no other would."""
+    head = prompt.strip()
+    end = _END.search(head)
+    words = (head[: end.start()] if end else head).split()
+    kind = words[:1]
+    for word in words[1:_WORDS_AT_MOST]:
+        if word.lower() in _TURN or word[:1].isupper():
+            break
+        kind.append(word)
+    while len(kind) > 1 and kind[-1].lower() in _ARTICLES:
+        kind.pop()
+    return " ".join(kind)
+
+
+def is_of_kind(prompt: str, kind: str) -> bool:
+    """Whether a prompt begins with these words, blind to case and spacing."""
+    words = kind.lower().split()
+    return [
+        word.rstrip(":;,.!?") for word in prompt.lower().split(maxsplit=len(words))[: len(words)]
+    ] == words
+
+
+def find_band(prompt: str, bands: Sequence[LengthBand]) -> LengthBand | None:
+    """The band of the longest kind that fits; the one without a kind stands for all other texts."""
+    fitting = [band for band in bands if is_of_kind(prompt, band.kind)]
+    return max(fitting, key=lambda band: len(band.kind), default=None)

@@ -1,0 +1,73 @@
+"""Habits of punctuation: exclamation marks, the comma before the last "and" of a list, emoji.
+
+Each function gives the places of a text, as (start, end), where a habit shows. Does not know what a brand
+wants, nor what words mean: a list is told from other commas by its shape.
+"""
+
+import re
+
+Span = tuple[int, int]
+
+_ITEM = r"[^\s,.;:!?()—–\"“”]+(?: [^\s,.;:!?()—–\"“”]+){0,3}"
+_LIST = re.compile(
+    rf"(?P<first>{_ITEM}), (?P<inner>(?:{_ITEM}, )*)(?P<last>{_ITEM}?)(?P<comma>,?) (?:and|or) (?=\w)"
+)
+_JOINED = re.compile(r"\b(?:and|or)\b")
+# They open a clause, so that the comma behind or before them makes no list: "When it rains, you and I".
+_CLAUSE = re.compile(
+    r"(?:^|\b(?:and|but) )(?:after|although|as|at|because|before|but|by|during|even|for|from|how|however|if|"
+    r"in|instead|of course|on|once|please|since|so|still|that|then|therefore|though|to|under|until|we|when|"
+    r"where|whether|which|"
+    r"while|who|with|without|you|they|it|he|she|there|this|these|those|finally|lastly|simply|"
+    r"including|such|\w+ing(?= ))\b",
+    re.IGNORECASE,
+)
+_PRONOUN = re.compile(r"(?:i|you|we|they|it|he|she|there|this|that|which|who)\b", re.IGNORECASE)
+_SHORT_END = re.compile(r"[\w-]+(?: [\w-]+)?(?:[.!?;:)]|$)")
+# Signs that phones and browsers draw in colour: Unicode's emoji blocks, those older signs whose picture is
+# the default (emoji-data.txt, Emoji_Presentation) or in wide use as such, and any sign made one by U+FE0F.
+_EMOJI = re.compile(
+    "(?:[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\U0001f004\U0001f0cf\U0001f18e\U0001f191-\U0001f19a"
+    "\u231a\u231b\u23e9-\u23f3\u25fd\u25fe\u2600-\u2604\u260e\u2614\u2615\u2639\u263a\u2648-\u2653\u2665\u267b"
+    "\u267f\u2693\u26a0\u26a1\u26aa\u26ab\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f0-\u26f5\u26f7-\u26fa"
+    "\u26fd\u2702\u2705\u2708-\u270d\u270f\u2714\u2716\u2728\u2733\u2734\u2744\u2747\u274c\u274e\u2753-\u2755\u2757"
+    "\u2763\u2764\u2795-\u2797\u27a1\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55]|[^\\w\\s]\ufe0f|[0-9#*]\ufe0f?\u20e3)"
+    "[\ufe0f\u200d\u20e3\U0001f3fb-\U0001f3ff\U0001f300-\U0001faff\U0001f1e6-\U0001f1ff\u2640\u2642\u2695\u2764]*"
+)
+
+
+def find_exclamations(text: str) -> list[Span]:
+    """One per mark: "wow!!" has two."""
+    return [(place, place + 1) for place, letter in enumerate(text) if letter in "!！"]
+
+
+def find_emoji(text: str) -> list[Span]:
+    """One per run of emoji: a family or a row of hearts is one place."""
+    return [] if text.isascii() else [match.span() for match in _EMOJI.finditer(text)]
+
+
+def find_lists(text: str) -> list[tuple[Span, bool]]:
+    """Lists of three or more: where the last comma stands or is missing, and whether it stands there."""
+    if ", " not in text:
+        return []
+    found = []
+    for match in _LIST.finditer(text):
+        has_comma = bool(match["comma"])
+        if _is_list(match):
+            start = match.end("last")
+            found.append(((start, start + 1), has_comma))
+    return found
+
+
+def _is_list(match: re.Match[str]) -> bool:
+    """Two commas make a list by themselves; with one, the parts must be short and stand at a full stop."""
+    inner = [item for item in match["inner"].split(", ") if item]
+    items = [match["first"], *inner, match["last"]]
+    if not match["last"] or any(_CLAUSE.search(item) for item in items[1:]):
+        return False
+    if any(_JOINED.search(item) for item in items) or _PRONOUN.match(match.string, match.end()):
+        return False
+    if len(items) > 2 or match["comma"]:
+        return not (len(items) == 2 and _CLAUSE.search(match["first"]))
+    is_short = match["last"].count(" ") < 2 and bool(_SHORT_END.match(match.string, match.end()))
+    return is_short and not _CLAUSE.search(match["first"])
