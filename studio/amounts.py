@@ -5,10 +5,10 @@ dates and times of day (`dates.py`) nor what stands in a brief (`facts.py`).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from studio.claims import Amount, Claim, ClaimKind
-from studio.number_words import DIGITS, SCALE, WORDS, read_number, read_scale, render_size
+from studio.number_words import DIGITS, NUMBER_WORDS, SCALE, WORDS, read_number, read_scale, render_size
 from studio.units import CURRENCIES, PREFIX, UNIT, find_unit
 
 _ANY_NUMBER = re.compile(
@@ -19,7 +19,9 @@ _ANY_NUMBER = re.compile(
     rf"(?:(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT}))?(?![^\W_])",
     re.IGNORECASE,
 )
-_HAS_NUMBER = re.compile(rf"\d|{WORDS}", re.IGNORECASE)
+_DIGITS_RUN = re.compile(r"\d+")
+_WORDS = re.compile(WORDS, re.IGNORECASE)
+_SIGN_BEFORE = re.compile(rf"(?:{PREFIX})[ \u00a0]?$", re.IGNORECASE)
 # What stands between the ends of a range, the sides of a size, and in "24/7".
 _BETWEEN = re.compile(r"\s?[–—-]\s?| (?:to|or) |\s?[x×]\s?|/", re.IGNORECASE)
 # Numbers of a list or of its steps claim nothing: "1. Visit our website", "Step 2".
@@ -30,18 +32,33 @@ _ORDINARY_UP_TO = 10
 _YEAR = re.compile(r"(?:1[89]|20)\d\d")
 
 
-def find_amounts(text: str, with_ordinary: bool = False) -> list[Claim]:
-    """All amounts in order; `with_ordinary` also gives small numbers in words, which a brief may hold."""
-    if not _HAS_NUMBER.search(text):
-        return []
-    numbering = {match.end() for match in _NUMBERING.finditer(text)} if not with_ordinary else set()
-    found = [
-        match
-        for match in _ANY_NUMBER.finditer(text)
-        if not any(match.start() < end <= match.end() + 1 for end in numbering)
-    ]
+def find_amounts(text: str, words: Set[str], with_ordinary: bool = False) -> list[Claim]:
+    """All amounts in order. `words` are the text's, in lower case.
+
+    `with_ordinary` also gives small numbers in words and those of lists: a brief may rely on them.
+    """
+    found = list(_find_numbers(text, words))
+    if not with_ordinary and found:
+        numbering = [match.end() for match in _NUMBERING.finditer(text)]
+        found = [
+            match for match in found if not any(match.start() < end <= match.end() + 1 for end in numbering)
+        ]
     claims = (_build_claim(text, group) for group in _join_ranges(text, found))
     return [claim for claim in claims if claim and (with_ordinary or not _is_ordinary(claim))]
+
+
+def _find_numbers(text: str, words: Set[str]) -> Iterator[re.Match[str]]:
+    """The long pattern is tried only where a number begins: ten times as fast as searching by it."""
+    starts = [match.start() for match in _DIGITS_RUN.finditer(text)]
+    if not words.isdisjoint(NUMBER_WORDS):
+        starts = sorted([*starts, *(match.start() for match in _WORDS.finditer(text))])
+    end = 0
+    for start in starts:
+        sign = _SIGN_BEFORE.search(text, max(end, start - 5), start)
+        match = _ANY_NUMBER.match(text, sign.start() if sign else start) if start >= end else None
+        if match:
+            end = match.end()
+            yield match
 
 
 def _join_ranges(text: str, matches: list[re.Match[str]]) -> Iterator[list[re.Match[str]]]:

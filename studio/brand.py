@@ -11,7 +11,7 @@ from functools import lru_cache
 from engine.contract.brand import Brand
 from engine.contract.records import Example, Finding, Severity
 from studio.kinds import find_kind
-from studio.prose import read_prose
+from studio.prose import Prose, read_prose
 from studio.rule_checks import RULE_CHECKS, CheckedText, ReadyRules, Remark, make_ready
 from studio.word_lists import build_word_list, find_listed
 from studio.wording import render_list, render_rows
@@ -68,7 +68,7 @@ _FINDINGS: dict[str, tuple[Severity, str, str]] = {
 
 def check_text(text: str, brand: Brand, prompt: str = "") -> list[Remark]:
     """All that a text breaks of a brand's rules, in the order of the text. Any text will do."""
-    return _check(text, _make_ready(_Same(brand)), prompt)
+    return _check(read_prose(text), _make_ready(_Same(brand)), prompt)
 
 
 def check_examples_by_rules(examples: Sequence[Example], brand: Brand) -> list[Finding]:
@@ -79,22 +79,18 @@ def check_examples_by_rules(examples: Sequence[Example], brand: Brand) -> list[F
     ready = _make_ready(_Same(brand))
     has_briefs = len({example.prompt for example in examples}) > 1
     broken: dict[str, dict[int, str]] = {rule: {} for rule in _FINDINGS}
-    for example in examples:
-        for remark in _check(example.completion, ready, example.prompt, has_briefs):
+    proses = [read_prose(example.completion) for example in examples]
+    for example, prose in zip(examples, proses, strict=True):
+        for remark in _check(prose, ready, example.prompt, has_briefs):
             sample = example.completion[remark.start : remark.end]
             broken[remark.rule].setdefault(example.row, sample)
     findings = [_build_finding(rule, samples) for rule, samples in broken.items() if samples]
-    return [*findings, *_check_uses(examples, brand)]
+    return [*findings, *_check_uses(proses, brand)]
 
 
 def count_uses(texts: Iterable[str], words: Sequence[str]) -> dict[str, int]:
     """In how many of the texts each word or phrase stands, in whatever form."""
-    ready = build_word_list(words)
-    counts = dict.fromkeys(words, 0)
-    for text in texts:
-        for listed in {hit.listed for hit in find_listed(read_prose(text), ready)}:
-            counts[listed] = counts.get(listed, 0) + 1
-    return counts
+    return _count_uses(map(read_prose, texts), words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +111,8 @@ def _make_ready(same: _Same) -> ReadyRules:
     return make_ready(same.brand)
 
 
-def _check(text: str, ready: ReadyRules, prompt: str, is_brief: bool = True) -> list[Remark]:
-    checked = CheckedText(read_prose(text), prompt, is_brief)
+def _check(prose: Prose, ready: ReadyRules, prompt: str, is_brief: bool = True) -> list[Remark]:
+    checked = CheckedText(prose, prompt, is_brief)
     remarks = [remark for check in RULE_CHECKS for remark in check(checked, ready)]
     return sorted(remarks, key=lambda remark: (remark.start, remark.end))
 
@@ -128,11 +124,20 @@ def _build_finding(rule: str, samples: dict[int, str]) -> Finding:
     return Finding(severity=severity, kind=f"brand-{rule}", rows=rows, message=text, remedy=remedy)
 
 
-def _check_uses(examples: Sequence[Example], brand: Brand) -> list[Finding]:
+def _count_uses(proses: Iterable[Prose], words: Sequence[str]) -> dict[str, int]:
+    ready = build_word_list(words)
+    counts = {word.strip(): 0 for word in words}
+    for prose in proses:
+        for listed in {hit.listed for hit in find_listed(prose, ready)}:
+            counts[listed] += 1
+    return counts
+
+
+def _check_uses(proses: Sequence[Prose], brand: Brand) -> list[Finding]:
     """Words we use are wanted in the voice, not in each text: only those are named that no example has."""
-    counts = count_uses((example.completion for example in examples), brand.rules.words_we_use)
+    counts = _count_uses(proses, brand.rules.words_we_use)
     unused = [word for word, count in counts.items() if count == 0]
-    if not unused or not examples:
+    if not unused or not proses:
         return []
     named = [f"“{word}”" for word in unused[:_WORDS_NAMED]]
     more = [f"{len(unused) - _WORDS_NAMED} more"] if len(unused) > _WORDS_NAMED else []

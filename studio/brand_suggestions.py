@@ -1,4 +1,4 @@
-"""Brand rules read off the examples by one click, each with its reason in words; all are the person's to change.
+"""Brand rules read off the examples by one click, each with its reason; all are the person's to change.
 
 A habit becomes a rule only where the examples are clear about it. Words never to use are left to the person.
 Does not know facts, nor whether a habit is a good one.

@@ -32,9 +32,12 @@ _STREET_TYPE = "|".join(
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w’'.-]*"
 _STREET = re.compile(
     rf"\b\d{{1,5}}[A-Za-z]?,? (?:(?:{_CAPITAL}|\d{{1,3}}(?:st|nd|rd|th)) ){{1,4}}(?:{_STREET_TYPE})(?!\w)"
-    rf"|\b(?:{_CAPITAL}[ -])?\w*(?i:straße|strasse|str\.|gasse|weg|platz|allee) \d{{1,4}}[a-z]?\b"
-    r"|\b\d{1,4},? (?:rue|avenue|boulevard|place|quai) (?:(?:de|du|des|la|le|les) )*[\w’'-]+"
 )
+_STREET_ELSEWHERE = re.compile(
+    rf"\b(?:{_CAPITAL}[ -])?\w*(?i:straße|strasse|str\.|gasse|weg|platz|allee) \d{{1,4}}[a-z]?\b"
+    r"|\b\d{1,4},? (?:rue|avenue|boulevard|quai) (?:(?:de|du|des|la|le|les) )*[\w’'-]+"
+)
+_ELSEWHERE = ("stra", "str.", "gasse", "weg ", "platz", "allee", " rue ", " avenue ", " boulevard ", " quai ")
 _POSTCODE = re.compile(r"\b[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}\b")
 _FEWEST_DIGITS, _MOST_DIGITS = 7, 15
 
@@ -51,10 +54,10 @@ def find_links(text: str) -> list[Claim]:
 
 def find_places(text: str) -> list[Claim]:
     """Streets, postcodes and phone numbers. Dates look like the latter: hide them first."""
-    if not any(letter.isdigit() for letter in text):
-        return []
     found: list[Claim] = []
     _add(found, "address", [*_STREET.finditer(text), *_POSTCODE.finditer(text)])
+    if any(hint in text.lower() for hint in _ELSEWHERE):
+        _add(found, "address", list(_STREET_ELSEWHERE.finditer(text)))
     _add(found, "phone", [match for match in _PHONE.finditer(text) if _is_phone(match[0])])
     return found
 

@@ -5,7 +5,7 @@ words such as "tomorrow".
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from studio.claims import Amount, Claim, Day, Value
 
@@ -29,15 +29,14 @@ _TIME = re.compile(
     r"|(?<![\w.:])([01]?\d|2[0-3]):([0-5]\d)(?![\w:])",
     re.IGNORECASE,
 )
-_HINT = re.compile(r"\d")
+_MONTH_NAMES = frozenset([*MONTHS, *(month[:3] for month in MONTHS), "sept"])
 
 
-def find_dates(text: str) -> list[Claim]:
-    """Dates, in no order; overlapping ones are not given twice."""
-    if not _HINT.search(text):
-        return []
+def find_dates(text: str, words: Set[str]) -> list[Claim]:
+    """Dates, in no order; overlapping ones are not given twice. `words` are the text's, in lower case."""
     found: list[Claim] = []
-    for pattern, read in _DATE_READERS:
+    readers = _FIGURE_READERS if words.isdisjoint(_MONTH_NAMES) else (*_FIGURE_READERS, *_MONTH_READERS)
+    for pattern, read in readers:
         for match in pattern.finditer(text):
             values = read(match)
             is_free = all(match.end() <= claim.start or claim.end <= match.start() for claim in found)
@@ -48,8 +47,6 @@ def find_dates(text: str) -> list[Claim]:
 
 def find_times(text: str) -> list[Claim]:
     """Times of day as minutes since midnight; "9–5pm" is two of them."""
-    if not _HINT.search(text):
-        return []
     return [
         Claim("time", match[0], *match.span(), tuple(_read_times(match))) for match in _TIME.finditer(text)
     ]
@@ -99,9 +96,11 @@ def _find_month(written: str) -> int:
     return next(place for place, month in enumerate(MONTHS, 1) if month.startswith(written[:3].lower()))
 
 
-_DATE_READERS = (
+_FIGURE_READERS = (
     (_ISO, lambda match: (Day(int(match[1]), int(match[2]), int(match[3])),)),
     (_FIGURES, _read_figures),
+)
+_MONTH_READERS = (
     (_DAY_FIRST, _read_day_first),
     (_MONTH_FIRST, _read_month_first),
     (_MONTH_YEAR, lambda match: (Day(int(match[2]), _find_month(match[1]), 0),)),

@@ -4,9 +4,10 @@ Equal claims are found however they are written (`claims.py`). Whether a fact is
 whether it was given; a claim in plain words without number or name ("the lightest of all") is not noticed.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from engine.contract.brand import MAX_FACTS, Fact
 from engine.contract.failures import EngineFailure
@@ -18,6 +19,7 @@ from studio.names import find_names, strip_possessive
 from studio.prose import Prose, read_prose
 from studio.table import Table
 
+_DIGIT = re.compile(r"\d")
 _FACT_NAME_CHARACTERS = 200
 _FACT_VALUE_CHARACTERS = 2_000
 
@@ -28,7 +30,7 @@ def find_claims(text: str) -> list[Claim]:
 
 
 def find_claims_in(prose: Prose) -> list[Claim]:
-    found = _find_literal(prose.text, with_ordinary=False)
+    found = _find_literal(prose, with_ordinary=False)
     found += find_names(prose, tuple(found))
     return sorted(found, key=lambda claim: claim.start)
 
@@ -119,8 +121,12 @@ class Brief:
         return any(form in self._words for form in (word, word + "s", word.removesuffix("s"), word + "es"))
 
     @cached_property
+    def _prose(self) -> Prose:
+        return read_prose(self.text)
+
+    @cached_property
     def _claims(self) -> list[Claim]:
-        return _find_literal(self.text, with_ordinary=True)
+        return _find_literal(self._prose, with_ordinary=True)
 
     @cached_property
     def _values(self) -> list[Value]:
@@ -128,7 +134,7 @@ class Brief:
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return frozenset(strip_possessive(word.lower) for word in read_prose(self.text).words)
+        return frozenset(strip_possessive(word.lower) for word in self._prose.words)
 
     @cached_property
     def _measures(self) -> frozenset[tuple[str, str]]:
@@ -160,11 +166,14 @@ def _agree(claimed: Day, known: Day, is_year_known: bool) -> bool:
     return is_year_right and claimed.month == known.month and claimed.day in (0, known.day)
 
 
-def _find_literal(text: str, with_ordinary: bool) -> list[Claim]:
+def _find_literal(prose: Prose, with_ordinary: bool) -> list[Claim]:
     """All but names. Each kind hides what it found from the next, which would read it otherwise."""
-    found: list[Claim] = []
-    for find in (find_links, find_dates, find_times, find_places):
-        claims = find(text)
-        text = hide(text, claims)
-        found += claims
-    return found + find_amounts(text, with_ordinary)
+    text = prose.text
+    found = find_links(text)
+    text = hide(text, found)
+    if _DIGIT.search(text):
+        for find in (partial(find_dates, words=prose.vocabulary), find_times, find_places):
+            claims = find(text)
+            text = hide(text, claims)
+            found += claims
+    return found + find_amounts(text, prose.vocabulary, with_ordinary)

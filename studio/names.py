@@ -101,6 +101,8 @@ def _find_runs(prose: Prose, sentence: Sequence[Word]) -> Iterator[list[Word]]:
 
 def _has_capital(word: Word) -> bool:
     text = word.text
+    if text.islower():
+        return False
     return (text[0].isupper() or _is_made_up(text)) and word.lower not in _NOT_NAMES
 
 

@@ -21,7 +21,8 @@ _VALUES = {word: value for value, word in enumerate(_UNITS)} | {
 }
 _SCALES = {"hundred": 100, "dozen": 12, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _SHORT_SCALES = {"k": 1_000, "m": 1_000_000, "mn": 1_000_000, "bn": 1_000_000_000} | _SCALES
-_ANY = "|".join(sorted([*_VALUES, *_SCALES], key=len, reverse=True))
+NUMBER_WORDS = frozenset([*_VALUES, *_SCALES])
+_ANY = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
 DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,]\d+)*"
 WORDS = rf"\b(?:{_ANY})(?:(?:[ -]|(?:(?<=hundred)|(?<=thousand)|(?<=million)),? and )(?:{_ANY}))*\b"
 SCALE = r"[ -]?(?:million|billion|thousand|hundred|bn|mn|k)\b"

@@ -54,6 +54,10 @@ class Prose:
         return sum(word.begins == "sentence" for word in self.words)
 
     @cached_property
+    def vocabulary(self) -> frozenset[str]:
+        return frozenset(word.lower for word in self.words)
+
+    @cached_property
     def is_english(self) -> bool:
         """What is known of spelling, names and syllables holds for English only. Short texts pass."""
         if len(self.words) < _SAYS_NOTHING_UNDER:
@@ -69,9 +73,8 @@ def read_prose(text: str) -> Prose:
     for match in _WORD.finditer(text):
         start, end = match.span()
         gap = text[before:start]
-        begins: Beginning = "" if gap in (" ", "-") and words else _find_beginning(gap, words)
-        word = match[0]
-        words.append(Word(word, fold(word), start, end, begins))
+        begins: Beginning = "" if gap == " " and words else _find_beginning(gap, words)
+        words.append(Word(match[0], fold(match[0]), start, end, begins))
         before = end
     return Prose(text, tuple(words))
 

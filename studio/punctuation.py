@@ -8,10 +8,12 @@ import re
 
 Span = tuple[int, int]
 
-_ITEM = r"[^\s,.;:!?()—–\"“”]+(?: [^\s,.;:!?()—–\"“”]+){0,3}"
-_LIST = re.compile(
-    rf"(?P<first>{_ITEM}), (?P<inner>(?:{_ITEM}, )*)(?P<last>{_ITEM}?)(?P<comma>,?) (?:and|or) (?=\w)"
-)
+_EXCLAMATION = re.compile(r"[!！]")
+_LAST_AND = re.compile(r"(,?) (?:and|or) (?=\w)")
+_BREAK = re.compile(r"[.;:!?()—–\"“”\n]")
+# Longer than four words is no item of a list but a clause; longer than this no list of them.
+_ITEM_WORDS = 4
+_LIST_CHARACTERS = 200
 _JOINED = re.compile(r"\b(?:and|or)\b")
 # They open a clause, so that the comma behind or before them makes no list: "When it rains, you and I".
 _CLAUSE = re.compile(
@@ -38,7 +40,7 @@ _EMOJI = re.compile(
 
 def find_exclamations(text: str) -> list[Span]:
     """One per mark: "wow!!" has two."""
-    return [(place, place + 1) for place, letter in enumerate(text) if letter in "!！"]
+    return [match.span() for match in _EXCLAMATION.finditer(text)]
 
 
 def find_emoji(text: str) -> list[Span]:
@@ -50,24 +52,32 @@ def find_lists(text: str) -> list[tuple[Span, bool]]:
     """Lists of three or more: where the last comma stands or is missing, and whether it stands there."""
     if ", " not in text:
         return []
-    found = []
-    for match in _LIST.finditer(text):
-        has_comma = bool(match["comma"])
-        if _is_list(match):
-            start = match.end("last")
-            found.append(((start, start + 1), has_comma))
-    return found
+    return [
+        ((match.start(), match.start() + 1), bool(match[1]))
+        for match in _LAST_AND.finditer(text)
+        if _ends_list(text, match)
+    ]
 
 
-def _is_list(match: re.Match[str]) -> bool:
+def _ends_list(text: str, match: re.Match[str]) -> bool:
     """Two commas make a list by themselves; with one, the parts must be short and stand at a full stop."""
-    inner = [item for item in match["inner"].split(", ") if item]
-    items = [match["first"], *inner, match["last"]]
-    if not match["last"] or any(_CLAUSE.search(item) for item in items[1:]):
+    head = _BREAK.split(text[max(match.start() - _LIST_CHARACTERS, 0) : match.start()])[-1]
+    first, others = _split_items(head)
+    if not others or any(_JOINED.search(item) for item in (first, *others)):
         return False
-    if any(_JOINED.search(item) for item in items) or _PRONOUN.match(match.string, match.end()):
+    if _PRONOUN.match(text, match.end()):
         return False
-    if len(items) > 2 or match["comma"]:
-        return not (len(items) == 2 and _CLAUSE.search(match["first"]))
-    is_short = match["last"].count(" ") < 2 and bool(_SHORT_END.match(match.string, match.end()))
-    return is_short and not _CLAUSE.search(match["first"])
+    if len(others) > 1:
+        return True
+    is_short = others[0].count(" ") < 2 and bool(_SHORT_END.match(text, match.end()))
+    return (bool(match[1]) or is_short) and not _CLAUSE.search(first)
+
+
+def _split_items(head: str) -> tuple[str, list[str]]:
+    """The items before the last "and": the first with the few words before it, and the others."""
+    first, *others = head.split(", ")
+    for place in range(len(others) - 1, -1, -1):
+        if len(others[place].split()) > _ITEM_WORDS or _CLAUSE.search(others[place]):
+            first, others = others[place], others[place + 1 :]
+            break
+    return " ".join(first.split()[-_ITEM_WORDS:]), others

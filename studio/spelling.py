@@ -78,6 +78,7 @@ _BRITISH_ENDING = re.compile(r"[^\W_]{3,}i(s)(?:ation|ations|ational)")
 _ISATION_EVERYWHERE = frozenset(("improvisation", "improvisations", "improvisational"))
 
 
+@lru_cache(maxsize=50_000)
 def find_other_spelling(word: str, wanted: Spelling) -> str | None:
     """How the wanted side writes `word` (in any case), or None if it may stay."""
     other = _look_up(word.lower(), wanted)
@@ -92,7 +93,6 @@ def find_both_spellings(word: str) -> set[str]:
     return {word, *(twin for twin in twins if twin)}
 
 
-@lru_cache(maxsize=20_000)
 def _look_up(word: str, wanted: Spelling) -> str | None:
     if wanted == "american":
         return _AMERICAN.get(word) or _replace(word, _BRITISH_ENDING, "z", word in _ISATION_EVERYWHERE)

@@ -40,10 +40,10 @@ class WordList:
 def build_word_list(listed: Iterable[str]) -> WordList:
     phrases: dict[str, list[_Phrase]] = {}
     signs = []
-    for entry in listed:
+    for entry in map(str.strip, listed):
         words = [_build_all_forms(word.lower) for word in read_prose(entry).words]
-        if not words and entry.strip():
-            signs.append(entry.strip())
+        if not words and entry:
+            signs.append(entry)
         for form in words[0] if words else ():
             phrases.setdefault(form, []).append(_Phrase(entry, tuple(words[1:])))
     return WordList(phrases, tuple(signs))
