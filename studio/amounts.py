@@ -16,7 +16,8 @@ _ANY_NUMBER = re.compile(
     rf"(?:(?<![\w.,])(?<![^\W\d_]-)(?P<digits>{DIGITS})(?P<ordinal>st|nd|rd|th)?|(?P<words>{WORDS}))"
     # "€2m" is money, "2m" a length.
     rf"(?P<scale>(?(sign)(?:{SCALE}|m\b)|{SCALE}))?"
-    rf"(?:(?P<gap>[ \u00a0-]?)(?P<unit>{UNIT}))?(?![^\W_])",
+    # Of "10th year" only the first is a number.
+    rf"(?(ordinal)|(?:[ \u00a0-]?(?P<unit>{UNIT}))?)(?![^\W_])",
     re.IGNORECASE,
 )
 _DIGITS_RUN = re.compile(r"\d+")

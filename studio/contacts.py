@@ -27,7 +27,10 @@ _STREET_TYPES = {
     "alley": "", "wharf": "",
 }  # fmt: skip
 _STREET_TYPE = "|".join(
-    name.capitalize() + r"\b\.?" for names in _STREET_TYPES.items() for name in " ".join(names).split()
+    [
+        *(rf"{name.capitalize()}\b" for name in _STREET_TYPES),
+        *(rf"{short.capitalize()}\b\.?" for shorts in _STREET_TYPES.values() for short in shorts.split()),
+    ]
 )
 _CAPITAL = r"[A-ZÀ-ÖØ-Þ][\w’'.-]*"
 _STREET = re.compile(

@@ -23,7 +23,7 @@ _MONTH_FIRST = re.compile(
 _MONTH_YEAR = re.compile(rf"\b({_MONTH}),? ((?:1[5-9]|20)\d\d)\b", re.IGNORECASE)
 _ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 _FIGURES = re.compile(r"(?<![\d/.])(\d{1,2})([/.])(\d{1,2})\2(\d{4}|\d{2})(?![\d/.]\d)")
-_HALF = r"(a\.?m\b\.?|p\.?m\b\.?)"
+_HALF = r"(a\.m\.|am\b|p\.m\.|pm\b)"
 _TIME = re.compile(
     rf"(?<![\w.:])(\d{{1,2}})(?:[:.](\d\d))?(?:\s?[–-]\s?(\d{{1,2}})(?:[:.](\d\d))?)?\s?{_HALF}(?!\w)"
     r"|(?<![\w.:])([01]?\d|2[0-3]):([0-5]\d)(?![\w:])",

@@ -144,7 +144,7 @@ class Brief:
     def _numbers(self) -> frozenset[str]:
         plain = {value.plain for value in self._values if isinstance(value, Amount)}
         dated = {str(part) for value in self._days for part in (value.year, value.day) if part}
-        return frozenset(plain | dated | {word for word in self._words if word.isdigit()})
+        return frozenset(plain | dated)
 
     @cached_property
     def _days(self) -> list[Day]:

@@ -108,7 +108,7 @@ def _is_word(base: str) -> bool:
 
 def _inflect(base: str) -> set[str]:
     stem = _find_stem(base)
-    forms = {base, f"{base}'s", _pluralise(base), stem + "ed", stem + "ing"}
+    forms = {base, f"{base}'s", _pluralise(base), stem.removesuffix("e") + "ed", stem + "ing"}
     if base.endswith("y") and base[-2:-1] not in ("", *_VOWELS):
         stem = base[:-1] + "i"
         forms = (forms - {base + "ed"}) | {stem + "ed"}

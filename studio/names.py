@@ -80,9 +80,11 @@ def _split_sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
 
 
 def _is_headline(sentence: Sequence[Word]) -> bool:
+    """Most of its longer words have a capital, or all letters have: then a capital says nothing."""
     long = [word for word in sentence if len(word.text) > 3]
     capitals = sum(word.text[0].isupper() for word in long)
-    return len(long) >= _HEADLINE_WORDS and capitals > _HEADLINE_SHARE * len(long)
+    shouts = len(sentence) > 1 and not any(word.text.islower() or word.text.istitle() for word in sentence)
+    return shouts or (len(long) >= _HEADLINE_WORDS and capitals > _HEADLINE_SHARE * len(long))
 
 
 def _find_runs(prose: Prose, sentence: Sequence[Word]) -> Iterator[list[Word]]:

@@ -27,9 +27,21 @@ not its all an i but if so they their his her he she was were them my me do more
 """
     )
 )
-# English prose has 35 to 50 of these in 100 words; German, French or Spanish under 12, such as "in".
-_ENGLISH_SHARE = 0.15
-_SAYS_NOTHING_UNDER = 8
+_FOREIGN_WORDS = (
+    frozenset(
+        str.split(
+            """
+der die das und ist nicht ein eine einen einem mit für auf dem den von zu im sich auch wir sie ihr es oder
+le la les des et est une un dans pour avec sur vous nous qui que pas du ce au el los las y con por para su
+del se lo il gli di che per non sono della het een en van voor niet zijn och att det som av og til ikke w
+na nie jest se je o os as uma com não em do da
+"""
+        )
+    )
+    - _FUNCTION_WORDS
+)
+# "Café", "naïve" and names are English texts' own; more words with such letters are another language's.
+_FOREIGN_LETTERS_SHARE = 0.2
 
 Beginning = Literal["", "part", "sentence"]
 
@@ -59,11 +71,13 @@ class Prose:
 
     @cached_property
     def is_english(self) -> bool:
-        """What is known of spelling, names and syllables holds for English only. Short texts pass."""
-        if len(self.words) < _SAYS_NOTHING_UNDER:
-            return self.text.isascii() or any(word.lower in _FUNCTION_WORDS for word in self.words)
-        known = sum(word.lower in _FUNCTION_WORDS for word in self.words)
-        return known >= _ENGLISH_SHARE * len(self.words)
+        """What is known of spelling, names and syllables holds for English only. In doubt, a text is."""
+        english = foreign = unusual = 0
+        for word in self.words:
+            english += word.lower in _FUNCTION_WORDS
+            foreign += word.lower in _FOREIGN_WORDS or not word.lower.isascii()
+            unusual += not word.lower.isascii()
+        return foreign <= max(english, 1) and unusual <= _FOREIGN_LETTERS_SHARE * len(self.words)
 
 
 def read_prose(text: str) -> Prose:

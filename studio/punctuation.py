@@ -60,17 +60,17 @@ def find_lists(text: str) -> list[tuple[Span, bool]]:
 
 
 def _ends_list(text: str, match: re.Match[str]) -> bool:
-    """Two commas make a list by themselves; with one, the parts must be short and stand at a full stop."""
+    """Two commas make a list by themselves; with one, the parts must be short, at a full stop."""
     head = _BREAK.split(text[max(match.start() - _LIST_CHARACTERS, 0) : match.start()])[-1]
     first, others = _split_items(head)
     if not others or any(_JOINED.search(item) for item in (first, *others)):
         return False
     if _PRONOUN.match(text, match.end()):
         return False
-    if len(others) > 1:
+    if match[1] or len(others) > 1:
         return True
     is_short = others[0].count(" ") < 2 and bool(_SHORT_END.match(text, match.end()))
-    return (bool(match[1]) or is_short) and not _CLAUSE.search(first)
+    return is_short and not _CLAUSE.search(first)
 
 
 def _split_items(head: str) -> tuple[str, list[str]]:
