@@ -50,8 +50,9 @@ def find_names(prose: Prose, hidden: Sequence[Claim] = ()) -> Iterator[Claim]:
     if not prose.is_english:
         return
     for sentence in _split_sentences(prose.words):
-        is_headline = _is_headline(sentence)
-        for run in _find_runs(prose, sentence):
+        runs = list(_find_runs(prose, sentence))
+        is_headline = bool(runs) and _is_headline(sentence)
+        for run in runs:
             words = [word for word in _trim(run, is_headline) if not _is_hidden(word, hidden)]
             telling = _find_telling(words, is_headline)
             if telling:
@@ -89,6 +90,8 @@ def _is_headline(sentence: Sequence[Word]) -> bool:
 
 def _find_runs(prose: Prose, sentence: Sequence[Word]) -> Iterator[list[Word]]:
     """Words with a capital that stand side by side."""
+    if all(word.text.islower() for word in sentence[1:]) and not _is_made_up(sentence[0].text):
+        return
     run: list[Word] = []
     for word in sentence:
         gap = prose.text[run[-1].end : word.start] if run else ""

@@ -42,6 +42,7 @@ na nie jest se je o os as uma com não em do da
 )
 # "Café", "naïve" and names are English texts' own; more words with such letters are another language's.
 _FOREIGN_LETTERS_SHARE = 0.2
+_AFTER_LATIN, _OTHER_SCRIPT_WEIGHT = "\u0250", 3
 
 Beginning = Literal["", "part", "sentence"]
 
@@ -76,8 +77,8 @@ class Prose:
         for word in self.words:
             english += word.lower in _FUNCTION_WORDS
             foreign += word.lower in _FOREIGN_WORDS or not word.lower.isascii()
-            unusual += not word.lower.isascii()
-        return foreign <= max(english, 1) and unusual <= _FOREIGN_LETTERS_SHARE * len(self.words)
+            unusual += 0 if word.lower.isascii() else 1 if word.lower < _AFTER_LATIN else _OTHER_SCRIPT_WEIGHT
+        return foreign <= max(english, 2) and unusual <= max(_FOREIGN_LETTERS_SHARE * len(self.words), 2)
 
 
 def read_prose(text: str) -> Prose:

@@ -71,7 +71,7 @@ yoghurt yogurt|yoghurts yogurts|doughnut donut|omelette omelet|kilogramme kilogr
 """
 # They end in -ize or -yze in British English too.
 _IZE_EVERYWHERE = re.compile(
-    r"(?:bite|down|up|re|over|under|out|cap|full|king|queen|plus|mid)?(?:siz|priz|seiz|maiz|assiz)"
+    r"(?:bite|down|up|re|un|over|under|out|cap|full|king|queen|plus|mid)?(?:siz|priz|seiz|maiz|assiz)"
 )
 _AMERICAN_ENDING = re.compile(r"[^\W_]{3,}(?:i|y)(z)(?:e|es|ed|ing|er|ers|able|ation|ations|ational)")
 _BRITISH_ENDING = re.compile(r"[^\W_]{3,}i(s)(?:ation|ations|ational)")

@@ -8,14 +8,15 @@ from studio.prose import read_prose
 from studio.readability import count_syllables, find_grade
 
 SYLLABLES = {
-    1: "a the tent strong makes walked care through knife clothes dreams boots you're we'll planned bridge weight "
-    "straight breathe fire cups tea cheese whole toast smooth",
-    2: "table backpack boxes needed hiking waiting careful lovely purpose outdoor people water yellow little rhythm "
-    "prism minus being highly useful nylon jacket wanted horses science quiet lion poem morning kettle",
-    3: "adventure battery beautiful adventures radio idea banana customer excellent family durable video area "
-    "delicious tradition organize religion companion visited remember",
-    4: "delivery reliable experience comfortable information aluminum variety necessary material society education "
-    "emergency february",
+    1: "a the tent strong makes walked care through knife clothes dreams boots you're we'll planned bridge "
+    "weight straight breathe fire cups tea cheese whole toast smooth",
+    2: "table backpack boxes needed hiking waiting careful lovely purpose outdoor people water yellow "
+    "little rhythm prism minus being highly useful nylon jacket wanted horses science quiet lion poem "
+    "morning kettle",
+    3: "adventure battery beautiful adventures radio idea banana customer excellent family durable video "
+    "area delicious tradition organize religion companion visited remember",
+    4: "delivery reliable experience comfortable information aluminum variety necessary material society "
+    "education emergency february",
     5: "organization university opportunity communication international imagination",
 }
 

@@ -8,20 +8,22 @@ from studio.spelling import _BOTH, _BRITISH, find_both_spellings, find_other_spe
 
 PAIRS = """
 colour color|colours colors|colourful colorful|favourite favorite|flavours flavors|honourable honorable
-neighbourhood neighborhood|behaviour behavior|centre center|centred centered|centrepiece centerpiece|theatre theater
-fibre fiber|litres liters|kilometres kilometers|organise organize|organisation organization|realised realized
-recognising recognizing|moisturiser moisturizer|personalised personalized|customise customize|analyse analyze
-catalogue catalog|travelled traveled|travelling traveling|cancelled canceled|labelling labeling|jewellery jewelry
-grey gray|aluminium aluminum|cosy cozy|defence defense|fulfil fulfill|skilful skillful|pyjamas pajamas
-mould mold|marvellous marvelous|pressurisation pressurization|manoeuvre maneuver|jewelled jeweled
+neighbourhood neighborhood|behaviour behavior|centre center|centred centered|centrepiece centerpiece
+theatre theater|fibre fiber|litres liters|kilometres kilometers|organise organize
+organisation organization|realised realized|recognising recognizing|moisturiser moisturizer
+personalised personalized|customise customize|analyse analyze|catalogue catalog|travelled traveled
+travelling traveling|cancelled canceled|labelling labeling|jewellery jewelry|grey gray
+aluminium aluminum|cosy cozy|defence defense|fulfil fulfill|skilful skillful|pyjamas pajamas|mould mold
+marvellous marvelous|pressurisation pressurization|manoeuvre maneuver|jewelled jeweled
 """
 NEITHER = """
-size prize seize capsize resize oversized bite-sized prized seizing advertise exercise surprise promise franchise
-compromise supervise televise improvise improvisation revise wise rise premise enterprise merchandise expertise
-hour four pour tour contour devour sour flour our your court course rouse acre massacre genre cadre controlled
-propelled excelled compelling rebellion enrolled fulfilled excellent color-blind dialogue league tongue vague
-humorous vigorous laborious honorary glamorous humorist meter parking program check tire story draft practice
-license curb maize assize gauze citizen horizon denizen bizarre breeze freeze glaze
+size prize seize capsize resize oversized bite-sized prized seizing advertise exercise surprise promise
+franchise compromise supervise televise improvise improvisation revise wise rise premise enterprise
+merchandise expertise hour four pour tour contour devour sour flour our your court course rouse acre
+massacre genre cadre controlled propelled excelled compelling rebellion enrolled fulfilled excellent
+color-blind dialogue league tongue vague humorous vigorous laborious honorary glamorous humorist meter
+parking program check tire story draft practice license curb maize assize gauze citizen horizon denizen
+bizarre breeze freeze glaze
 """
 
 
