@@ -1,63 +1,33 @@
-"""Brand rules read off the examples by one click, each with its reason; all are the person's to change.
+"""Brand rules read off the examples by one click; all of them are the person's to change.
 
 A habit becomes a rule only where the examples are clear about it. Words never to use are left to the person.
-Does not know facts, nor whether a habit is a good one.
+Does not know facts, nor whether a habit is a good one, nor how to say why (`brand_reasons.py`).
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from math import ceil, floor, log
-from typing import TypeVar
 
 from engine.contract.brand import BrandRules, LengthBand
 from engine.contract.records import Example
-from studio.brand import count_uses
 from studio.columns import VOICE_PROMPT
+from studio.habits import HIGH, choose_side, count_habits, find_percentile
 from studio.inflections import build_forms
 from studio.kinds import find_kind, is_of_kind
 from studio.plain_english import find_share, load_shares
 from studio.prose import Prose, read_prose
-from studio.punctuation import find_emoji, find_exclamations, find_lists
-from studio.readability import find_grade
-from studio.rule_checks import GRADED_FROM_WORDS
-from studio.spelling import find_other_spelling
-from studio.wording import render_count
 
 # A kind of text is worth a length of its own from so many examples, and so large a share of them.
 _KIND_AT_LEAST, _KIND_SHARE, _KINDS_AT_MOST = 10, 0.05, 20
-_LOW, _HIGH = 0.05, 0.95
+_LOW = 1 - HIGH
 _WORDS_SUGGESTED = 20
 _WORD_IN_TEXTS, _WORD_SHARE = 3, 0.02
 # So many times as frequent as in plain English is a word of one's own.
 _WORD_TIMES = 4.0
 _COMMON_WORDS = 150
-# One side of a habit is clear with at least five cases, nine in ten of them.
-_CLEAR_CASES, _CLEAR_SHARE = 5, 0.9
+# The hardest of her texts should not sit on the edge.
 _GRADE_SPARE = 1
-_Side = TypeVar("_Side", bound=str)
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a rule is suggested, or why none is."""
-
-    rule: str
-    text: str
-
-
-@dataclass(frozen=True)
-class _Habits:
-    """What was counted in all texts."""
-
-    exclamations: list[int]
-    grades: list[float]
-    with_comma: int
-    without_comma: int
-    british: int
-    american: int
-    texts_with_emoji: int
 
 
 def suggest_rules(examples: Sequence[Example]) -> BrandRules:
@@ -65,67 +35,16 @@ def suggest_rules(examples: Sequence[Example]) -> BrandRules:
     if not examples:
         return BrandRules()
     proses = [read_prose(example.completion) for example in examples]
-    habits = _count_habits(proses)
+    habits = count_habits(proses)
     return BrandRules(
         length_bands=tuple(_suggest_bands(examples)),
         words_we_use=tuple(_suggest_words(examples, proses)),
-        spelling=_choose(habits.british, habits.american, ("british", "american")),
-        exclamation_marks_at_most=min(ceil(_find_percentile(habits.exclamations, _HIGH)), 100),
-        oxford_comma=_choose(habits.with_comma, habits.without_comma, ("always", "never")),
+        spelling=choose_side(habits.british, habits.american, ("british", "american")),
+        exclamation_marks_at_most=min(ceil(find_percentile(habits.exclamations, HIGH)), 100),
+        oxford_comma=choose_side(habits.with_comma, habits.without_comma, ("always", "never")),
         emoji="allowed" if habits.texts_with_emoji else "never",
         reading_grade_at_most=_suggest_grade(habits.grades),
     )
-
-
-def explain_suggestions(examples: Sequence[Example], rules: BrandRules) -> list[Reason]:
-    """What the examples say to each rule, whether it was set by them, by the person, or left open."""
-    if not examples:
-        return []
-    habits = _count_habits([read_prose(example.completion) for example in examples])
-    return [
-        *(Reason("length", _explain_band(examples, band)) for band in rules.length_bands),
-        Reason("words-we-use", _explain_words(examples, rules)),
-        Reason(
-            "spelling",
-            _explain_sides(
-                habits.british, habits.american, ("British spelling", "American spelling"), "words"
-            ),
-        ),
-        Reason("exclamation-marks", _explain_exclamations(habits, rules)),
-        Reason(
-            "oxford-comma",
-            _explain_sides(
-                habits.with_comma,
-                habits.without_comma,
-                ("a comma before the last “and”", "none there"),
-                "lists",
-            ),
-        ),
-        Reason("emoji", _explain_emoji(habits, len(examples))),
-        Reason("reading-grade", _explain_grade(habits.grades)),
-    ]
-
-
-def _count_habits(proses: Sequence[Prose]) -> _Habits:
-    lists = Counter(has_comma for prose in proses for _, has_comma in find_lists(prose.text))
-    words = Counter(word.lower for prose in proses if prose.is_english for word in prose.words)
-    grades = [find_grade(prose) for prose in proses if len(prose.words) >= GRADED_FROM_WORDS]
-    return _Habits(
-        exclamations=[len(find_exclamations(prose.text)) for prose in proses],
-        grades=[grade for grade in grades if grade is not None],
-        with_comma=lists[True],
-        without_comma=lists[False],
-        british=sum(count for word, count in words.items() if find_other_spelling(word, "american")),
-        american=sum(count for word, count in words.items() if find_other_spelling(word, "british")),
-        texts_with_emoji=sum(bool(find_emoji(prose.text)) for prose in proses),
-    )
-
-
-def _choose(ones: int, others: int, sides: tuple[_Side, _Side]) -> _Side | None:
-    """The side that is clearly the habit, if one is."""
-    if max(ones, others) < max(_CLEAR_CASES, _CLEAR_SHARE * (ones + others)):
-        return None
-    return sides[ones < others]
 
 
 def _suggest_bands(examples: Sequence[Example]) -> Iterator[LengthBand]:
@@ -154,23 +73,17 @@ def _build_band(kind: str, examples: Sequence[Example]) -> LengthBand:
 
 def _find_range(lengths: Sequence[int], step: int) -> tuple[int, int]:
     """From the 5th to the 95th percentile, rounded outward to what a person would say."""
-    low, high = _find_percentile(lengths, _LOW), _find_percentile(lengths, _HIGH)
-    low_step, high_step = (step if end >= 2 * step else 1 for end in (low, high))
-    return floor(low / low_step) * low_step, max(ceil(high / high_step) * high_step, 1)
-
-
-def _find_percentile(values: Sequence[float], share: float) -> float:
-    """Between neighbours in proportion, as a spreadsheet's PERCENTILE does."""
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    low = ordered[floor(place)]
-    return low + (ordered[ceil(place)] - low) * (place - floor(place))
+    low, high = find_percentile(lengths, _LOW), find_percentile(lengths, HIGH)
+    step = step if low >= 2 * step else 1
+    least, most = floor(low / step) * step, max(ceil(high / step) * step, 1)
+    # Texts of one length leave no room to write another.
+    return (least, most) if least < most else (max(least - step, 0), most + step)
 
 
 def _suggest_grade(grades: Sequence[float]) -> float | None:
     if not grades:
         return None
-    return min(max(ceil(_find_percentile(grades, _HIGH)) + _GRADE_SPARE, 1), 30)
+    return min(max(ceil(find_percentile(grades, HIGH)) + _GRADE_SPARE, 1), 30)
 
 
 def _suggest_words(examples: Sequence[Example], proses: Sequence[Prose]) -> list[str]:
@@ -213,62 +126,3 @@ def _count_own_words(
 def _find_common() -> frozenset[str]:
     """The glue of every text: no brand has it for itself."""
     return frozenset(list(load_shares())[:_COMMON_WORDS])
-
-
-def _explain_band(examples: Sequence[Example], band: LengthBand) -> str:
-    texts = [example for example in examples if is_of_kind(example.prompt, band.kind)]
-    inside = sum(band.least_words <= len(text.completion.split()) <= band.most_words for text in texts)
-    which = f"texts whose prompt begins with “{band.kind}”" if band.kind else "texts"
-    share = _render_share(inside, len(texts), which)
-    return f"{share} have {band.least_words:,} to {band.most_words:,} words."
-
-
-def _explain_words(examples: Sequence[Example], rules: BrandRules) -> str:
-    counts = count_uses((example.completion for example in examples), rules.words_we_use)
-    if not counts:
-        return "No word stands out against plain English."
-    word = max(counts, key=lambda word: counts[word])
-    return (
-        f"These stand in your texts far more often than in plain English: “{word}” in "
-        f"{counts[word]:,} of {render_count(len(examples), 'text')}."
-    )
-
-
-def _explain_sides(ones: int, others: int, names: tuple[str, str], cases: str) -> str:
-    more, name = (ones, names[0]) if ones >= others else (others, names[1])
-    total = ones + others
-    if total < _CLEAR_CASES:
-        return f"Your texts have too few such {cases} to tell ({total})."
-    if _choose(ones, others, names):
-        return f"{more:,} of {total:,} {cases} that can be told apart have {name}."
-    return f"Your texts do both: {ones:,} {cases} have {names[0]}, {others:,} have {names[1]}."
-
-
-def _explain_exclamations(habits: _Habits, rules: BrandRules) -> str:
-    most = rules.exclamation_marks_at_most
-    if most is None:
-        most = 0
-    inside = sum(count <= most for count in habits.exclamations)
-    allowed = f"at most {render_count(most, 'exclamation mark')}" if most else "no exclamation mark"
-    return f"{_render_share(inside, len(habits.exclamations), 'texts')} have {allowed}."
-
-
-def _explain_emoji(habits: _Habits, texts: int) -> str:
-    if not habits.texts_with_emoji:
-        return f"None of your {render_count(texts, 'text')} has an emoji."
-    return f"{habits.texts_with_emoji:,} of your {render_count(texts, 'text')} have emoji."
-
-
-def _explain_grade(grades: Sequence[float]) -> str:
-    if not grades:
-        return "Your texts are too short, or not in English, to tell how hard they are to read."
-    middle, high = _find_percentile(grades, 0.5), _find_percentile(grades, _HIGH)
-    return f"Half of your texts suit school year {middle:.0f} or lower, 19 of 20 year {high:.0f} or lower."
-
-
-def _render_share(inside: int, total: int, texts: str) -> str:
-    """ "All of your texts", "9 of 10 of your texts"; a share is never rounded up to all."""
-    if inside == total:
-        return f"All of your {texts}"
-    tenths = floor(10 * inside / total)
-    return f"{tenths} of 10 of your {texts}" if tenths else f"{inside:,} of {total:,} of your {texts}"

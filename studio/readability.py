@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from studio.prose import Prose
 
+# The grade of a line of a few words swings by several years with a single word.
+GRADED_FROM_WORDS = 12
 _VOWELS = re.compile(r"[aeiouyàáâäèéêëìíîïòóôöùúûü]+")
 # Two vowels in a row that are spoken apart: "radio", "idea", "create", "usual", "science", "video".
 _APART = re.compile(

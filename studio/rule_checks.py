@@ -8,17 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from engine.contract.brand import Brand, BrandRules
-from studio.facts import Brief, find_unsupported_in, read_fact_sheet
+from studio.brief import Brief
+from studio.facts import find_unsupported_in, read_fact_sheet
 from studio.kinds import find_band
 from studio.prose import Prose
 from studio.punctuation import find_emoji, find_exclamations, find_lists
-from studio.readability import find_grade
+from studio.readability import GRADED_FROM_WORDS, find_grade
 from studio.spelling import find_other_spelling
 from studio.word_lists import WordList, build_word_list, find_listed
 from studio.wording import render_count
-
-# The grade of a line of a few words swings by several years with a single word.
-GRADED_FROM_WORDS = 12
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from engine.contract.brand import Brand, BrandRules
 from engine.contract.records import Example
 from studio.brand import check_text
-from studio.brand_suggestions import explain_suggestions, suggest_rules
+from studio.brand_reasons import explain_suggestions
+from studio.brand_suggestions import suggest_rules
 from studio.columns import VOICE_PROMPT
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engine.contract.brand import Fact
 from engine.contract.failures import EngineFailure
 from studio.claims import ClaimKind
-from studio.facts import find_claims, find_unsupported, read_facts
+from studio.fact_sheet import read_facts
+from studio.facts import find_claims, find_unsupported
 from studio.table import read_table
 
 SHEET = (
@@ -311,6 +312,11 @@ def test_claims_never_overlap() -> None:
     for _, answer, _ in CASES:
         claims = find_claims(answer)
         assert all(one.end <= other.start for one, other in pairwise(claims))
+
+
+def test_a_fact_sheet_without_headings_keeps_its_first_row() -> None:
+    table = read_table(b"Brand;Harbour and Pine\nDelivery;3 to 5 working days\n", "facts.csv")
+    assert [fact.name for fact in read_facts(table)] == ["Brand", "Delivery"]
 
 
 def test_a_fact_sheet_is_read_from_a_small_table() -> None:
