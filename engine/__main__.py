@@ -25,6 +25,7 @@ from engine.answering import Answering
 from engine.calibrating import Calibrator
 from engine.contract.failures import EngineFailure
 from engine.curve import Curves
+from engine.dataset import remove_unfinished
 from engine.exporting import Exporter
 from engine.guard import Guard
 from engine.models import STARTER
@@ -71,6 +72,7 @@ def _is_ours(workspace: Workspace) -> bool:
         time.sleep(0.1)
     # What an engine that was killed has left behind.
     workspace.engine_address.unlink(missing_ok=True)
+    remove_unfinished(workspace.datasets)
     return True
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import MIN_EXAMPLES, Example
+from engine.faults import reach
 from engine.workspace import write_durably
 
 
@@ -38,7 +39,14 @@ def read_examples(file: Path) -> list[Example]:
 
 
 def save_examples(file: Path, lines: bytes) -> None:
+    reach("dataset_file")
     write_durably(file, lines)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """What was being written when the machine went down; called while nobody writes there."""
+    for file in folder.glob(".*.tmp"):
+        file.unlink()
 
 
 def check_examples(examples: Sequence[Example]) -> None:
@@ -48,7 +56,7 @@ def check_examples(examples: Sequence[Example]) -> None:
             "too_few_examples",
             f"There are {len(examples)} examples; it takes at least {MIN_EXAMPLES}.",
             "Your file was not changed.",
-            "Add more examples of the voice and upload the file again.",
+            "Add more examples of the voice.",
         )
     splits = {example.split for example in examples}
     if splits != {"train", "validation"}:

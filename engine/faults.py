@@ -2,7 +2,8 @@
 
 The n-th time `reach(point)` is called, the action happens. Without the variable nothing does.
 
-    points    model_load, step, ckpt_file, ckpt_manifest, publish_rename, result_write
+    points    model_load, step, ckpt_file, ckpt_manifest, publish_rename, result_write,
+              dataset_file, dataset_row
     actions   kill9 (SIGKILL to itself), exc (an unexpected error), enospc (disk full), oom (memory full),
               nan (`reach` returns True, and the caller spoils its number)
 """

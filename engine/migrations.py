@@ -108,6 +108,14 @@ MIGRATIONS: tuple[Migration, ...] = (
             """,
         ),
     ),
+    Migration(
+        "A project can go back to an earlier version of its examples: the highest `chosen` is in use. "
+        "A number and no time, because clocks jump.",
+        (
+            "ALTER TABLE datasets ADD COLUMN chosen INTEGER NOT NULL DEFAULT 0",
+            "UPDATE datasets SET chosen = version",
+        ),
+    ),
 )
 
 

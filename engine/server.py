@@ -24,6 +24,7 @@ from engine.contract.failures import EngineFailure
 from engine.curve import Curves
 from engine.dataset import check_examples, fingerprint_of, read_examples, render_examples, save_examples
 from engine.exporting import Exporter
+from engine.faults import reach
 from engine.guard import prove
 from engine.methods import get_method
 from engine.models import STARTER, get_model, list_models
@@ -152,6 +153,10 @@ def add_project_routes(app: FastAPI, parts: Parts) -> None:
     def get_dataset(dataset_id: Id) -> records.Dataset:
         return parts.store.get_dataset(dataset_id)
 
+    @app.put(routes.DATASET_IN_USE)
+    def use_dataset(dataset_id: Id) -> records.Dataset:
+        return parts.store.choose_dataset(dataset_id)
+
     @app.get(routes.DATASET_EXAMPLES)
     def get_examples(dataset_id: Id) -> list[records.Example]:
         parts.store.get_dataset(dataset_id)
@@ -165,7 +170,7 @@ def freeze_dataset(parts: Parts, project_id: str, new: records.NewDataset) -> re
     lines = render_examples(new.examples)
     known = parts.store.find_dataset_by_fingerprint(project_id, fingerprint_of(lines))
     if known:
-        return known
+        return parts.store.choose_dataset(known.id)
     held_out = sum(example.split == "validation" for example in new.examples)
     dataset = records.Dataset(
         id=uuid4().hex,
@@ -178,8 +183,14 @@ def freeze_dataset(parts: Parts, project_id: str, new: records.NewDataset) -> re
         examples_validation=held_out,
         fingerprint=fingerprint_of(lines),
     )
-    save_examples(parts.workspace.dataset(dataset.id), lines)
-    return parts.store.add_dataset(dataset)
+    file = parts.workspace.dataset(dataset.id)
+    save_examples(file, lines)
+    reach("dataset_row")
+    added = parts.store.add_dataset(dataset)
+    if added.id != dataset.id:
+        # The same examples, saved twice at once.
+        file.unlink()
+    return added
 
 
 # --- models and estimates -------------------------------------------------------------------------------

@@ -169,18 +169,34 @@ class Store:
     # --- datasets ---------------------------------------------------------------------------------
 
     def add_dataset(self, dataset: Dataset) -> Dataset:
-        """Insert a version, numbered here; the same examples again return the version that is there."""
-        known = "SELECT * FROM datasets WHERE project_id = ? AND fingerprint = ?"
+        """Insert a version, numbered here; the same examples again return the version that is there.
+
+        Either way it is the one in use from now on.
+        """
         newest = "SELECT coalesce(max(version), 0) AS version FROM datasets WHERE project_id = ?"
         with self._transaction():
             self.get_project(dataset.project_id)
-            rows = self._rows(known, [dataset.project_id, dataset.fingerprint])
-            if rows:
-                return _dataset(rows[0])
-            version = self._rows(newest, [dataset.project_id])[0]["version"] + 1
-            added = dataset.model_copy(update={"version": version})
-            self._db["datasets"].insert(_as_row(added))
+            added = self.find_dataset_by_fingerprint(dataset.project_id, dataset.fingerprint)
+            if added is None:
+                version = self._rows(newest, [dataset.project_id])[0]["version"] + 1
+                added = dataset.model_copy(update={"version": version})
+                self._db["datasets"].insert(_as_row(added))
+            self._choose(added)
         return added
+
+    def choose_dataset(self, dataset_id: str) -> Dataset:
+        """Make a version the one in use; others stay as they are."""
+        with self._transaction():
+            dataset = self.get_dataset(dataset_id)
+            self._choose(dataset)
+        return dataset
+
+    def _choose(self, dataset: Dataset) -> None:
+        sql = """
+            UPDATE datasets
+            SET chosen = (SELECT max(chosen) + 1 FROM datasets WHERE project_id = ?) WHERE id = ?
+        """
+        self._db.execute(sql, [dataset.project_id, dataset.id])
 
     def find_dataset_by_fingerprint(self, project_id: str, fingerprint: str) -> Dataset | None:
         sql = "SELECT * FROM datasets WHERE project_id = ? AND fingerprint = ?"
@@ -188,8 +204,9 @@ class Store:
         return _dataset(rows[0]) if rows else None
 
     def list_datasets(self, project_id: str) -> list[Dataset]:
+        """The one in use first, then as they were in use before it."""
         self.get_project(project_id)
-        rows = self._rows("SELECT * FROM datasets WHERE project_id = ? ORDER BY version DESC", [project_id])
+        rows = self._rows("SELECT * FROM datasets WHERE project_id = ? ORDER BY chosen DESC", [project_id])
         return [_dataset(row) for row in rows]
 
     def get_dataset(self, dataset_id: str) -> Dataset:
@@ -420,7 +437,8 @@ def _project(row: Mapping[str, Any]) -> Project:
 
 
 def _dataset(row: Mapping[str, Any]) -> Dataset:
-    return Dataset.model_validate({**row, "columns": json.loads(row["columns"])})
+    known = {name: row[name] for name in Dataset.model_fields}
+    return Dataset.model_validate({**known, "columns": json.loads(row["columns"])})
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -54,9 +54,13 @@ class Workspace:
         """Measured rates of this machine, one JSON file per base model."""
         return self.root / "calibrations"
 
+    @property
+    def datasets(self) -> Path:
+        return self.root / "datasets"
+
     def dataset(self, dataset_id: str) -> Path:
         """JSON lines of `contract.records.Example`, frozen at creation."""
-        return self.root / "datasets" / f"{_checked(dataset_id)}.jsonl"
+        return self.datasets / f"{_checked(dataset_id)}.jsonl"
 
     def run(self, run_id: str) -> "RunFolder":
         return RunFolder(self.root / "runs" / _checked(run_id))
@@ -64,7 +68,7 @@ class Workspace:
     def create(self) -> None:
         """Make the tree, or raise EngineFailure("workspace_unusable") with a sentence."""
         try:
-            for folder in (self.root, self.root / "datasets", self.root / "runs", self.root / "logs"):
+            for folder in (self.root, self.datasets, self.root / "runs", self.root / "logs"):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             probe = self.root / f".writable-{os.getpid()}"
             probe.write_bytes(b"")

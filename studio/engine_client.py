@@ -139,6 +139,10 @@ class EngineClient:
     def dataset(self, dataset_id: str) -> r.Dataset:
         return self._one(r.Dataset, "GET", routes.DATASET.format(dataset_id=dataset_id))
 
+    def use_dataset(self, dataset_id: str) -> r.Dataset:
+        """Go back, or on, to a version: from now on the first of its project's `datasets`."""
+        return self._one(r.Dataset, "PUT", routes.DATASET_IN_USE.format(dataset_id=dataset_id))
+
     def examples(self, dataset_id: str) -> list[r.Example]:
         return self._many(r.Example, "GET", routes.DATASET_EXAMPLES.format(dataset_id=dataset_id))
 

@@ -1,7 +1,8 @@
 """The paths of the engine's API, written once for server and client. All but HELLO need the bearer token.
 
 Bodies and answers are the records of `records.py` as JSON; a failure is `{"failure": Failure}` with the
-status of `failures.HTTP_STATUS`. Lists of versions and runs are newest first.
+status of `failures.HTTP_STATUS`. The newest run comes first, and of versions the one in use: what was saved
+or chosen last.
 """
 
 HELLO = "/hello"  # GET ?nonce=hex -> Hello (no token: this is how a client knows whom it talks to)
@@ -15,6 +16,7 @@ PROJECT_BRAND = "/projects/{project_id}/brand"  # GET -> Brand, PUT Brand -> Bra
 PROJECT_DATASETS = "/projects/{project_id}/datasets"  # GET -> list[Dataset], POST NewDataset -> Dataset
 PROJECT_RUNS = "/projects/{project_id}/runs"  # GET -> list[Run] newest first
 DATASET = "/datasets/{dataset_id}"  # GET -> Dataset
+DATASET_IN_USE = "/datasets/{dataset_id}/in-use"  # PUT -> Dataset: its project goes on with this version
 DATASET_EXAMPLES = "/datasets/{dataset_id}/examples"  # GET -> list[Example] in the file's order
 TOKEN_COUNTS = "/models/{base_model}/token-counts"  # noqa: S105  POST list[Example] -> TokenCounts
 READING = "/models/{base_model}/reading"  # POST ReadingRequest -> Reading

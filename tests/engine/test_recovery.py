@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from engine.calibrating import Calibrator
@@ -49,6 +50,53 @@ def test_a_tidy_end_leaves_nobody_behind_and_the_run_goes_on_at_the_next_start(
     assert Store(live_engine.workspace.database).get_run(run_id).state == "interrupted"
     live_engine.start()
     live_engine.wait(run_id, lambda run: run["attempt"] == 2)
+
+
+@pytest.mark.parametrize("point", ["dataset_file", "dataset_row"])
+def test_an_engine_killed_while_examples_are_saved_leaves_all_of_them_or_none(
+    sleeping_engine: Any, examples: list[Example], point: str
+) -> None:
+    sleeping_engine.environment = {"VOICEWRIGHT_FAULT": f"{point}:2:kill9"}
+    sleeping_engine.start()
+    first = sleeping_engine.ask("GET", f"/datasets/{sleeping_engine.new_dataset(examples)}")
+    path = f"/projects/{first['project_id']}/datasets"
+    mended = [examples[0].model_copy(update={"completion": "Mended."}), *examples[1:]]
+    body = {
+        "source_name": "edited by hand",
+        "columns": first["columns"],
+        "examples": [example.model_dump() for example in mended],
+    }
+    with pytest.raises(httpx.TransportError):
+        sleeping_engine.ask("POST", path, body)
+    assert sleeping_engine.process.wait(timeout=10) == -signal.SIGKILL
+
+    sleeping_engine.environment = {}
+    torn = sleeping_engine.workspace.datasets / f".{'0' * 32}.jsonl.1.tmp"
+    torn.write_text('{"prompt": "half a')
+    sleeping_engine.start()
+    assert not torn.exists()
+    assert sleeping_engine.ask("GET", path) == [first]
+    second = sleeping_engine.ask("POST", path, body)
+    assert second["version"] == 2
+    told = sleeping_engine.ask("GET", f"/datasets/{second['id']}/examples")
+    assert [Example.model_validate(row) for row in told] == mended
+
+
+def test_a_full_disk_while_examples_are_saved_is_told_and_leaves_nothing(
+    sleeping_engine: Any, examples: list[Example]
+) -> None:
+    sleeping_engine.environment = {"VOICEWRIGHT_FAULT": "dataset_file:1:enospc"}
+    sleeping_engine.start()
+    project = sleeping_engine.ask("POST", "/projects", {"name": "Full"})["id"]
+    body = {
+        "source_name": "v.csv",
+        "columns": {"prompt": "Prompt", "completion": "Text"},
+        "examples": [example.model_dump() for example in examples],
+    }
+    path = f"/projects/{project}/datasets"
+    assert sleeping_engine.ask("POST", path, body, status=507)["failure"]["code"] == "disk_full"
+    assert sleeping_engine.ask("GET", path) == list(sleeping_engine.workspace.datasets.iterdir()) == []
+    assert sleeping_engine.ask("POST", path, body)["version"] == 1
 
 
 def test_a_second_engine_on_the_same_workspace_says_so_and_leaves(live_engine: Any) -> None:

@@ -210,6 +210,46 @@ def test_examples_come_back_as_they_were_and_the_same_again_make_no_new_version(
     assert [found["version"] for found in engine.ask("GET", f"/projects/{project}/datasets")] == [2, 1]
 
 
+def test_examples_mended_by_hand_are_the_next_version_and_the_first_can_be_gone_back_to(
+    engine: Any, examples: list[Example]
+) -> None:
+    path = f"/projects/{engine.ask('POST', '/projects', {'name': 'Mended'})['id']}/datasets"
+    columns = {"prompt": None, "completion": "Text", "template": "Write a {format} about {product}"}
+    body: dict[str, Any] = {"source_name": "voice.csv", "columns": columns}
+    rows = [example.model_dump() for example in examples]
+    first = engine.ask("POST", path, {**body, "examples": rows})
+    mended = [{**rows[0], "completion": "Ahoy! Mended."}, *rows[1:]]
+    second = engine.ask("POST", path, {**body, "source_name": "edited by hand", "examples": mended})
+    assert (second["version"], second["source_name"], second["columns"]) == (2, "edited by hand", columns)
+    assert engine.ask("GET", path) == [second, first]
+    assert [row["completion"] for row in engine.ask("GET", f"/datasets/{first['id']}/examples")] == [
+        row["completion"] for row in rows
+    ]
+    assert engine.ask("PUT", f"/datasets/{first['id']}/in-use") == first
+    assert engine.ask("GET", path) == [first, second]
+    assert engine.ask("POST", path, {**body, "examples": mended})["id"] == second["id"]
+    assert engine.ask("GET", path) == [second, first]
+    engine.ask("PUT", f"/datasets/{'0' * 32}/in-use", status=404)
+
+
+def test_an_upload_that_breaks_off_leaves_no_examples(engine: Any, examples: list[Example]) -> None:
+    path = f"/projects/{engine.ask('POST', '/projects', {'name': 'Broken off'})['id']}/datasets"
+    body = {
+        "source_name": "v.csv",
+        "columns": {"prompt": None, "completion": "Text"},
+        "examples": [example.model_dump() for example in examples],
+    }
+    content = json.dumps(body).encode()
+    files = set(engine.workspace.datasets.iterdir())
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{engine.address['port']}\r\n"
+    head += f"Authorization: {bearer(engine)['Authorization']}\r\nContent-Type: application/json\r\n"
+    for length in (0, len(content) // 2, len(content) - 1):
+        with socket.create_connection(("127.0.0.1", engine.address["port"]), timeout=10) as connection:
+            connection.sendall(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content[:length])
+    assert engine.ask("GET", path) == []
+    assert set(engine.workspace.datasets.iterdir()) == files
+
+
 def test_too_few_examples_and_none_held_out_are_refused(engine: Any, examples: list[Example]) -> None:
     project = engine.ask("POST", "/projects", {"name": "Few"})["id"]
     body: dict[str, Any] = {"source_name": "v.csv", "columns": {"prompt": None, "completion": "Text"}}

@@ -88,20 +88,27 @@ def test_a_brand_goes_with_its_project(store: Store, project: Project) -> None:
     assert store._rows("SELECT * FROM brands") == []
 
 
-def test_a_workspace_from_before_brands_and_templates_opens_with_all_it_had(
+def test_a_workspace_of_the_first_shape_opens_with_all_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path, project_id, dataset_ids = tmp_path / "voicewright.db", uuid4().hex, [uuid4().hex, uuid4().hex]
     monkeypatch.setattr("engine.migrations.MIGRATIONS", MIGRATIONS[:1])
-    old = Store(tmp_path / "voicewright.db")
-    project = old.add_project(NewProject(name="Old"))
-    dataset = add_dataset(old, project)
-    columns = '{"prompt": "Kind", "completion": "Text"}'
-    old._db.execute("UPDATE datasets SET columns = ?", [columns])
-    old.close()
+    Store(path).close()
     monkeypatch.undo()
-    store = Store(tmp_path / "voicewright.db")
-    assert store.get_dataset(dataset.id).columns == Columns(prompt="Kind", completion="Text", template=None)
-    assert store.save_brand(project.id, BRAND) == store.get_brand(project.id) == BRAND
+    with sqlite3.connect(path) as old:
+        old.execute("INSERT INTO projects VALUES (?, 'Old', 0, 0.0, NULL)", [project_id])
+        columns = '{"prompt": "Kind", "completion": "Text"}'
+        for version, dataset_id in enumerate(dataset_ids, start=1):
+            row = [dataset_id, project_id, version, 0.0, "v.csv", columns, 9, 1, str(version) * 64]
+            old.execute("INSERT INTO datasets VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    old.close()
+
+    store = Store(path)
+    newest, oldest = store.list_datasets(project_id)
+    assert [newest.id, oldest.id] == dataset_ids[::-1]
+    assert newest.columns == Columns(prompt="Kind", completion="Text", template=None)
+    assert store.save_brand(project_id, BRAND) == store.get_brand(project_id) == BRAND
+    assert store.choose_dataset(oldest.id) == oldest == store.list_datasets(project_id)[0]
     assert len(list(tmp_path.glob("voicewright.db.before-update-*"))) == 1
 
 
@@ -112,6 +119,30 @@ def test_the_same_examples_again_are_the_same_version_and_others_the_next(
     assert add_dataset(store, project) == first
     assert add_dataset(store, project, "e" * 64).version == 2
     assert [dataset.version for dataset in store.list_datasets(project.id)] == [2, 1]
+
+
+def test_a_project_goes_back_to_an_earlier_version_by_choosing_it_or_saving_it_again(
+    store: Store, project: Project
+) -> None:
+    first, second, third = (add_dataset(store, project, letter * 64) for letter in "abc")
+    assert store.list_datasets(project.id) == [third, second, first]
+    assert store.choose_dataset(first.id) == first
+    assert store.list_datasets(project.id) == [first, third, second]
+    assert add_dataset(store, project, "b" * 64) == second
+    assert store.list_datasets(project.id) == [second, first, third]
+    assert add_dataset(store, project, "d" * 64).version == 4
+
+
+def test_one_projects_choice_is_no_matter_of_anothers(store: Store, project: Project) -> None:
+    other = store.add_project(NewProject(name="Other"))
+    theirs = [add_dataset(store, other, letter * 64) for letter in "ab"]
+    for letter in "abcde":
+        add_dataset(store, project, letter * 64)
+    store.choose_dataset(theirs[0].id)
+    assert store.list_datasets(other.id) == theirs
+    store.mark_project_removed(other.id)
+    with pytest.raises(EngineFailure, match="does not exist"):
+        store.choose_dataset(theirs[1].id)
 
 
 def test_twenty_clicks_at_once_start_one_run(store: Store, project: Project) -> None:

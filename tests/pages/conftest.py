@@ -142,7 +142,7 @@ class PretendEngine:
         versions = _of(self.datasets, project_id)
         for known in versions:
             if known.fingerprint == fingerprint:
-                return known
+                return self._use_dataset(None, known.id)
         held = sum(1 for item in new.examples if item.split == "validation")
         dataset = r.Dataset(
             id=uuid.uuid4().hex,
@@ -238,6 +238,7 @@ class PretendEngine:
             ),
             f"GET {routes.PROJECT_RUNS}": lambda _, project_id: _of(self.runs, project_id),
             f"GET {routes.DATASET}": lambda _, dataset_id: _find(self.datasets, dataset_id),
+            f"PUT {routes.DATASET_IN_USE}": self._use_dataset,
             f"GET {routes.DATASET_EXAMPLES}": lambda _, dataset_id: self.examples[dataset_id],
             f"POST {routes.TOKEN_COUNTS}": lambda body, base_model: r.TokenCounts(
                 window_tokens=512,
@@ -278,6 +279,12 @@ class PretendEngine:
     def _delete(self, _: object, project_id: str) -> None:
         del self.projects[project_id]
         self.brands.pop(project_id, None)
+
+    def _use_dataset(self, _: object, dataset_id: str) -> r.Dataset:
+        """The last of the table is the first of the list."""
+        _find(self.datasets, dataset_id)
+        self.datasets[dataset_id] = self.datasets.pop(dataset_id)
+        return self.datasets[dataset_id]
 
     def _save_brand(self, body: object, project_id: str) -> Brand:
         _find(self.projects, project_id)
