@@ -51,8 +51,10 @@ def encode_prompt(
     def encode(kept: Sequence[Turn]) -> list[int]:
         return _prompt_ids(tokenizer, build_messages(tokenizer, prompt, kept))
 
-    kept = keep_newest(turns, lambda some: len(encode(some)) <= max_tokens)
-    return _last(encode(kept), max_tokens)
+    ids = encode(turns)
+    if turns and len(ids) > max_tokens:
+        ids = encode(keep_newest(turns, lambda some: len(encode(some)) <= max_tokens))
+    return _last(ids, max_tokens)
 
 
 def encode_example(
@@ -70,8 +72,10 @@ def encode_example(
         prompt_ids = _prompt_ids(tokenizer, messages)
         return prompt_ids, _answer_ids(tokenizer, messages, completion, prompt_ids)
 
-    kept = keep_newest(turns, lambda some: sum(map(len, encode(some))) <= max_tokens)
-    whole_prompt, whole_answer = encode(kept)
+    kept, (whole_prompt, whole_answer) = turns, encode(turns)
+    if turns and len(whole_prompt) + len(whole_answer) > max_tokens:
+        kept = keep_newest(turns, lambda some: sum(map(len, encode(some))) <= max_tokens)
+        whole_prompt, whole_answer = encode(kept)
     prompt_ids = _last(whole_prompt, max_tokens)
     answer = whole_answer[: max_tokens - len(prompt_ids)]
     return Encoded(

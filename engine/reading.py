@@ -104,9 +104,8 @@ def _mark_characters(rendered: str, segments: Sequence[Segment]) -> list[bool]:
 
 
 def _length_written(rendered: str, start: int, text: str, following: str) -> int:
-    for known in (text, text.strip()):
-        if rendered.startswith(known + following, start):
-            return len(known)
+    if rendered.startswith(text + following, start):
+        return len(text)
     return max(rendered.find(following, start) - start, 0) if following else len(rendered) - start
 
 
@@ -126,9 +125,7 @@ def _pieces(tokenizer: LightTokenizer, tokens: Sequence[Token], is_cut: bool) ->
     pieces, place, written = [], 0, 0
     for (is_markup, learnt), stretch in groupby(tokens, key=lambda token: token[1:]):
         place += len(list(stretch))
-        text = tokenizer.decode(ids[:place])
-        # A character of several bytes that is split between two stretches is shown in the second.
-        until = len(text if whole.startswith(text) else text.rstrip("\ufffd"))
+        until = len(tokenizer.decode(ids[:place]))
         pieces.append(
             ReadingPiece(
                 text=whole[written:until], learnt=learnt and not is_cut, is_markup=is_markup, is_cut=is_cut
