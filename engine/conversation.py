@@ -142,7 +142,7 @@ def _alternating(messages: list[Message]) -> list[Message]:
 
 
 def keep_newest(turns: Sequence[Turn], fits: Callable[[Sequence[Turn]], bool]) -> Sequence[Turn]:
-    """As many as fit where all do not: the oldest go first, an answer with its question, the system's last."""
+    """As many as fit if not all do: the oldest go first, an answer with its question, the system's last."""
     system = [turn for turn in turns if turn.role == "system"]
     spoken = [turn for turn in turns if turn.role != "system"]
     starts = [place for place, turn in enumerate(spoken) if place and turn.role == "user"]

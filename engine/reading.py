@@ -47,7 +47,7 @@ def build_reading(tokenizer: LightTokenizer, example: Example, window_tokens: in
     whole = encode_example(tokenizer, example.prompt, example.completion, sys.maxsize, encoded.turns)
     tokens = _mark(tokenizer, example, whole)
     # What is cut off a prompt is its beginning, off an answer its end.
-    first = tokens_before_answer(whole) - tokens_before_answer(encoded)
+    first = _tokens_before_answer(whole) - _tokens_before_answer(encoded)
     last = first + len(encoded.input_ids)
     pieces = [
         *_turns_left_out(example, encoded),
@@ -63,7 +63,7 @@ def build_reading(tokenizer: LightTokenizer, example: Example, window_tokens: in
     )
 
 
-def tokens_before_answer(encoded: Encoded) -> int:
+def _tokens_before_answer(encoded: Encoded) -> int:
     return len(encoded.input_ids) - encoded.learnt_tokens
 
 

@@ -1,5 +1,7 @@
 """What a person is shown of an example is what the model reads: held against the trainer's own tokenizer."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,18 @@ def test_what_does_not_fit_is_shown_as_cut_where_it_is_cut(pairs):
 def test_a_letter_that_is_cut_through_is_shown_broken_on_both_sides(pairs):
     reading = build_reading(pairs["tiny"][0], Example(prompt="Go", completion="é"), 6)
     assert kinds(reading)[-3:] == [("learnt", "\ufffd"), ("cut", "\ufffd"), ("cut markup", "<|end|>")]
+
+
+def test_the_supervisor_can_tell_what_is_read_and_count_without_torch():
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from engine.contract.records import Example, Turn\n"
+        "from engine.reading import read_example\n"
+        "from engine.token_counts import count_tokens\n"
+        "talk = Example(prompt='Hi', completion='Ahoy', turns=[Turn(role='user', text='<|end|>')])\n"
+        f"read_example(Path({str(STARTER)!r}), talk), count_tokens(Path({str(STARTER)!r}), [talk])\n"
+        "print(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
