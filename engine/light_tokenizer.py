@@ -6,17 +6,13 @@ know examples, windows or what is learnt.
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from jinja2 import Template, TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 
+from engine.chat_templates import compile_template
 from engine.contract.failures import EngineFailure
 from engine.conversation import Message
 from engine.models import CHAT_TEMPLATE_FILE
@@ -44,6 +40,8 @@ class LightTokenizer:
             f"{name}_token": text for name in _NAMES if (text := _text(config.get(f"{name}_token")))
         }
         self._tokenizer = _read_tokenizer(folder / "tokenizer.json")
+        if _is_llama(folder, config):
+            _write_spaces_as_llama(self._tokenizer, config)
         _add_special(self._tokenizer, [*self._special.values(), *_extra_texts(config)])
         self.chat_template = _read_template(folder, config)
 
@@ -84,7 +82,7 @@ class LightTokenizer:
         return self.chat_template or ""
 
     def apply_chat_template(self, conversation: list[Message], **options: Any) -> str:
-        return _compile(options["chat_template"]).render(
+        return compile_template(options["chat_template"]).render(
             messages=conversation,
             tools=None,
             documents=None,
@@ -110,6 +108,27 @@ def _read_tokenizer(file: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _is_llama(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether transformers takes only the vocabulary from tokenizer.json and the rest from LlamaTokenizer."""
+    named = str(config.get("tokenizer_class")).removesuffix("Fast")
+    is_mistral = _read_json(folder / "config.json").get("model_type") == "mistral"
+    return named == "LlamaTokenizer" and not is_mistral and not _has_byte_level(folder)
+
+
+def _has_byte_level(folder: Path) -> bool:
+    return '"ByteLevel"' in json.dumps(_read_json(folder / "tokenizer.json").get("pre_tokenizer"))
+
+
+def _write_spaces_as_llama(tokenizer: Tokenizer, config: dict[str, Any]) -> None:
+    """As transformers 5.23 sets LlamaTokenizer up."""
+    has_prefix = config.get("add_prefix_space") is not False
+    scheme = ("always" if config.get("legacy") else "first") if has_prefix else "never"
+    tokenizer.normalizer = None
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace("▁", prepend_scheme=scheme, split=False)
+    parts = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence([*parts, decoders.Strip(" ", 1, 0)] if has_prefix else parts)
 
 
 def _read_json(file: Path) -> dict[str, Any]:
@@ -145,36 +164,3 @@ def _add_special(tokenizer: Tokenizer, texts: Iterable[str]) -> None:
     known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     new = [AddedToken(text, special=True) for text in dict.fromkeys(texts) if text not in known]
     tokenizer.add_tokens(new)
-
-
-# --- templates ------------------------------------------------------------------------------------------
-
-
-class _Generation(Extension):
-    """`{% generation %}` marks what an assistant wrote and adds nothing to the text."""
-
-    tags = {"generation"}  # noqa: RUF012  as jinja2 declares it
-
-    def parse(self, parser: Parser) -> list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-@lru_cache(maxsize=16)
-def _compile(source: str) -> Template:
-    """With the functions and settings that transformers gives a template."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment.from_string(source)
-
-
-def _to_json(value: Any, ensure_ascii: bool = False, **options: Any) -> str:
-    return json.dumps(value, ensure_ascii=ensure_ascii, **options)
-
-
-def _raise_exception(message: str) -> NoReturn:
-    raise TemplateError(message)

@@ -1,5 +1,6 @@
 """What a person is shown of an example is what the model reads: held against the trainer's own tokenizer."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -72,6 +73,13 @@ def save_sentencepiece(folder: Path) -> Path:
     return folder
 
 
+def declare(folder: Path, **settings: object) -> Path:
+    """Say more in the folder's tokenizer_config.json."""
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | settings), "utf-8")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("tokenizers")
@@ -81,6 +89,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -
         "trimmed": save_chatml(root / "trimmed", TRIMMED),
         "no template": save_chatml(root / "plain", None),
         "sentencepiece": save_sentencepiece(root / "sentencepiece"),
+        "llama": declare(save_sentencepiece(root / "llama"), tokenizer_class="LlamaTokenizer"),
+        "old llama": declare(
+            save_sentencepiece(root / "old-llama"), tokenizer_class="LlamaTokenizerFast", legacy=True
+        ),
+        "bare llama": declare(
+            save_sentencepiece(root / "bare-llama"), tokenizer_class="LlamaTokenizer", add_prefix_space=False
+        ),
+        "llama of bytes": declare(
+            save_chatml(root / "byte-llama", TRIMMED), tokenizer_class="LlamaTokenizerFast"
+        ),
+        "qwen": declare(save_chatml(root / "qwen", TRIMMED), tokenizer_class="Qwen2Tokenizer"),
     }
 
 
@@ -107,10 +126,13 @@ examples = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(example=examples, window=st.integers(1, 150))
 def test_what_is_shown_is_to_the_letter_what_the_model_gets(pairs, example, window):
     for light, trainers_own in pairs.values():
+        assert light(example.prompt)["input_ids"] == trainers_own.encode(
+            example.prompt, add_special_tokens=False
+        )
         encoded = encode_example(trainers_own, example.prompt, example.completion, window, example.turns)
         reading = build_reading(light, example, window)
         assert shown(reading) == light.decode(encoded.input_ids)
