@@ -1,0 +1,52 @@
+"""Cuts a text into sentences and words, in any script.
+
+Words are runs of letters and digits; a hyphen or an apostrophe inside holds them together. In scripts that
+put no spaces between words, every sign counts as one. Does not know any language's grammar, so that an
+abbreviation it has not heard of ends a sentence.
+"""
+
+import re
+
+# What ends a word: punctuation of all scripts and pictures, but neither the accents nor the joiners that
+# stand inside words of many scripts.
+_STOPS = (
+    r"\s!-/:-@\[-`{-~\u00a1-\u00a9\u00ab-\u00b1\u00b4\u00b6-\u00b8\u00bb\u00bf\u060c\u061b\u061f\u0964\u0965"
+    r"\u2010-\u206f\u2190-\u2bff\u3000-\u3004\u3008-\u3020\u30fb\ufe0f\uff01-\uff0f\uff1a-\uff20"
+    r"\U0001f000-\U0001faff"
+)
+# Thai, Lao, Khmer, Burmese, kana, Chinese characters: no spaces between words.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(
+    rf"[{_UNSPACED}]|(?=\w)[^{_STOPS}{_UNSPACED}]+(?:(?:[-'’\u2010\u2011](?=\w)|(?<=\d)[.,](?=\d))[^{_STOPS}{_UNSPACED}]+)*"
+)
+_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？।]+[」』”]?|\n)\s*")
+# Titles and shortenings in which brands' texts have a point without an end; single letters are initials.
+_SHORTENED = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|nr|vs|etc|e\.g|i\.e|approx|incl|max|min|ca|bzw|z\.\s?b|d\.\s?h|mme|sra?"
+    r"|inc|ltd|co)|(?<![^\W_])[a-z])\.\s*\Z",
+    re.IGNORECASE,
+)
+_LONGEST_SHORTENED = 12
+
+
+def split_words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Sentences without the space around them; a line break ends one too, since lists have no full stops."""
+    sentences, start = [], 0
+    for match in _END.finditer(text):
+        if _is_shortened(text, match):
+            continue
+        sentences.append(text[start : match.end()].strip())
+        start = match.end()
+    sentences.append(text[start:].strip())
+    return [sentence for sentence in sentences if sentence]
+
+
+def _is_shortened(text: str, match: re.Match[str]) -> bool:
+    if match[0].rstrip() != "." or "\n" in match[0]:
+        return False
+    before = text[max(0, match.start() - _LONGEST_SHORTENED) : match.start() + 1]
+    return _SHORTENED.search(before) is not None
