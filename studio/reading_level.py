@@ -6,7 +6,8 @@ formula means nothing for other languages, and this module does not know which l
 """
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 
 from studio.sentences import split_sentences, split_words
@@ -33,15 +34,17 @@ _IRREGULAR = {"one": 1, "ones": 1, "once": 1, "aisle": 1, "someone": 2, "everyon
 def reading_grade(text: str) -> float | None:
     """The school year from which a reader is at ease; None if too short to say, or not in Latin letters."""
     words = split_words(text)
-    return grade_of(words, len(split_sentences(text)))
+    return grade_of(Counter(words), len(split_sentences(text)))
 
 
-def grade_of(words: Iterable[str], sentences: int) -> float | None:
+def grade_of(words: Mapping[str, int], sentences: int) -> float | None:
     """The grade of words and sentences that were counted before."""
-    syllables = [count for word in words if (count := count_syllables(word))]
-    if len(syllables) < _FEWEST_WORDS or sentences == 0:
+    spoken = [(syllables, count) for word, count in words.items() if (syllables := count_syllables(word))]
+    total = sum(count for _, count in spoken)
+    if total < _FEWEST_WORDS or sentences == 0:
         return None
-    return 0.39 * len(syllables) / sentences + 11.8 * sum(syllables) / len(syllables) - 15.59
+    syllables = sum(syllables * count for syllables, count in spoken)
+    return 0.39 * total / sentences + 11.8 * syllables / total - 15.59
 
 
 @lru_cache(maxsize=65_536)

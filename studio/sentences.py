@@ -6,6 +6,8 @@ abbreviation it has not heard of ends a sentence.
 """
 
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 
 # What ends a word: punctuation of all scripts and pictures, but neither the accents nor the joiners that
 # stand inside words of many scripts.
@@ -29,6 +31,12 @@ _SHORTENED = re.compile(
 _LONGEST_SHORTENED = 12
 
 
+@lru_cache(maxsize=65_536)
+def normalise_word(word: str) -> str:
+    """In small letters with a straight apostrophe, as words are counted."""
+    return word.casefold().replace("’", "'")
+
+
 def split_words(text: str) -> list[str]:
     return _WORD.findall(text)
 
@@ -50,3 +58,23 @@ def _is_shortened(text: str, match: re.Match[str]) -> bool:
         return False
     before = text[max(0, match.start() - _LONGEST_SHORTENED) : match.start() + 1]
     return _SHORTENED.search(before) is not None
+
+
+@dataclass(frozen=True)
+class SplitText:
+    """A text with its sentences, and the words of each."""
+
+    text: str
+    sentences: tuple[str, ...]
+    words: tuple[list[str], ...]
+    plain: list[str]
+    """All words, normalised."""
+
+
+def split_text(text: str) -> SplitText:
+    """Sentences without a word (a row of stars, a lone emoji) are left out."""
+    pairs = [(sentence, split_words(sentence)) for sentence in split_sentences(text)]
+    filled = [(sentence, words) for sentence, words in pairs if words]
+    words = tuple(words for _, words in filled)
+    plain = [normalise_word(word) for sentence in words for word in sentence]
+    return SplitText(text, tuple(sentence for sentence, _ in filled), words, plain)
