@@ -16,6 +16,7 @@ from engine.contract.records import (
 )
 from studio.columns import VOICE_PROMPT
 from studio.findings import find_dropped
+from studio.prompt_template import render_prompts
 from studio.table import Table
 
 _Content = tuple[tuple[Turn, ...], str, str]
@@ -23,7 +24,7 @@ _Content = tuple[tuple[Turn, ...], str, str]
 
 def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[Finding]]:
     """The usable examples in the table's order, and what was found on the way to them."""
-    prompts = [VOICE_PROMPT] * len(table.rows) if columns.prompt is None else table.column(columns.prompt)
+    prompts = read_prompts(table, columns)
     examples: list[Example] = []
     seen: set[_Content] = set()
     dropped: dict[str, list[int]] = {}
@@ -38,6 +39,13 @@ def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[
         seen.add(content)
         examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=list(row.turns)))
     return examples, [*table.findings, *find_dropped(dropped)]
+
+
+def read_prompts(table: Table, columns: Columns) -> list[str]:
+    """What each row asks: a template wins over a column; without either, all ask for the voice."""
+    if columns.template is not None:
+        return render_prompts(table, columns.template)
+    return [VOICE_PROMPT] * len(table.rows) if columns.prompt is None else table.column(columns.prompt)
 
 
 def _find_reason_to_drop(turns: Sequence[Turn], prompt: str, completion: str) -> str | None:

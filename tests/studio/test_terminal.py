@@ -50,7 +50,7 @@ def answer_of(done: "subprocess.CompletedProcess[str]") -> Any:
 def test_check_reads_the_sample_and_finds_nothing_to_mend(workspace: Path) -> None:
     answer = answer_of(voicewright("check", SAMPLE, "--json", "--workspace", workspace))
     assert answer["examples"] == 196
-    assert answer["columns"] == {"prompt": "Prompt", "completion": "Text"}
+    assert answer["columns"] == {"prompt": "Prompt", "completion": "Text", "template": None}
     assert [finding for finding in answer["findings"] if finding["severity"] == "error"] == []
 
 
