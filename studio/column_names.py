@@ -33,15 +33,17 @@ _COMPLETIONS = """
     correo, newsletter, message, nachricht, mensaje, messaggio, mensagem, bericht, result, ergebnis
 """
 _ASIDE = """
-    id, nr, no, number, nummer, numéro, número, numero, sku, ean, gtin, code, key, url, link, lien, enlace,
-    image, bild, foto, photo, date, datum, fecha, data, created, updated, created at, updated at, published,
-    erstellt, geändert, status, stand, statut, estado, stato, state, approved, freigabe, freigegeben,
-    author, autor, auteur, autore, owner, editor, redakteur, reviewer, verantwortlich, responsable, notes,
-    note, notizen, notiz, remarks, remark, comment, comments, kommentar, kommentare, anmerkung, anmerkungen,
-    bemerkung, bemerkungen, remarques, commentaire, commentaires, comentario, comentarios, notas, commenti,
-    internal notes, interne notiz, feedback, language, sprache, langue, idioma, lingua, taal, country, land,
-    pays, país, paese, market, markt, price, preis, prix, precio, prezzo, rating, score, bewertung, version,
-    source, quelle, campaign id, row, zeile, index, tags
+    first name, last name, full name, user name, username, vorname, nachname, kunde, prénom, nom, nombre,
+    apellido, company, firma, société, empresa, phone, telefon, téléphone, teléfono, address, adresse,
+    dirección, id, nr, no, number, nummer, numéro, número, numero, sku, ean, gtin, code, key, url, link,
+    lien, enlace, image, bild, foto, photo, date, datum, fecha, data, created, updated, created at, updated
+    at, published, erstellt, geändert, status, stand, statut, estado, stato, state, approved, freigabe,
+    freigegeben, author, autor, auteur, autore, owner, editor, redakteur, reviewer, verantwortlich,
+    responsable, notes, note, notizen, notiz, remarks, remark, comment, comments, kommentar, kommentare,
+    anmerkung, anmerkungen, bemerkung, bemerkungen, remarques, commentaire, commentaires, comentario,
+    comentarios, notas, commenti, internal notes, interne notiz, feedback, language, sprache, langue,
+    idioma, lingua, taal, country, land, pays, país, paese, market, markt, price, preis, prix, precio,
+    prezzo, rating, score, bewertung, version, source, quelle, campaign id, row, zeile, index, tags
 """
 
 
@@ -56,12 +58,21 @@ ASIDE_NAMES = frozenset(_read_names(_ASIDE))
 _KNOWN = frozenset(PROMPT_NAMES + COMPLETION_NAMES)
 EXPLICIT_PROMPTS = frozenset(PROMPT_NAMES[: PROMPT_NAMES.index("input")])
 """Names that say outright that the column holds what was asked; the later ones only may."""
+# German writes "Antworttext" and "Artikelbeschreibung" as one word, whose last part says what it is.
+_ENDINGS = _read_names(
+    "text, texte, beschreibung, antwort, beitrag, nachricht, mail, post, frage, anfrage, auftrag,"
+    " aufgabe, thema, titel"
+)
+# "Name" alone may be a product's; "Last name" is a person's.
+_ALONE_ONLY = frozenset({"name", "customer", "user"})
 # A name that merely holds a known word ranks behind one that is known as a whole.
 _HELD = 1_000
 
 
 def normalise_name(name: str) -> str:
-    return " ".join(re.findall(r"[^\W_]+", name.casefold()))
+    """Words in small letters; "productName" and "product_name" are two each."""
+    parted = re.sub(r"(?<=[^\W\d_A-Z])(?=[A-Z])", " ", name)
+    return " ".join(re.findall(r"[^\W_]+", parted.casefold()))
 
 
 def is_known_name(name: str) -> bool:
@@ -95,11 +106,6 @@ def _rank(name: str, known: tuple[str, ...]) -> int | None:
         return None
     if normal in known:
         return known.index(normal)
-    words = set(normal.split())
-    held = [place for place, other in enumerate(known) if other in words or _is_compound(normal, other)]
+    words = {*normal.split(), *(ending for ending in _ENDINGS if normal.endswith(ending))} - _ALONE_ONLY
+    held = [place for place, other in enumerate(known) if other in words]
     return _HELD + held[0] if held else None
-
-
-def _is_compound(name: str, known: str) -> bool:
-    """German writes "Antworttext" and "Produktbeschreibung" as one word, the last part saying what it is."""
-    return len(known) >= 4 and len(name) > len(known) + 2 and name.endswith(known) and " " not in name

@@ -21,7 +21,7 @@ _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\
 _WORD = re.compile(
     rf"[{_UNSPACED}]|(?=\w)[^{_STOPS}{_UNSPACED}]+(?:(?:[-'’\u2010\u2011](?=\w)|(?<=\d)[.,](?=\d))[^{_STOPS}{_UNSPACED}]+)*"
 )
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？।]+[」』”]?|\n)\s*")
+_END = re.compile(r"(?:(?<![.!?…])[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？।]+[」』”]?|\n)\s*")
 # Titles and shortenings in which brands' texts have a point without an end; single letters are initials.
 _SHORTENED = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|nr|vs|etc|e\.g|i\.e|approx|incl|max|min|ca|bzw|z\.\s?b|d\.\s?h|mme|sra?"

@@ -84,6 +84,12 @@ def filled(columns: dict[str, list[str]]) -> Table:
         ({"Customer message": PROSE, "Our reply": TOPICS}, "Customer message", "Our reply"),
         ({"Prompt text": WRITE, "Product text": PROSE}, "Prompt text", "Product text"),
         ({"Email subject": TOPICS, "Email body": PROSE}, "Email subject", "Email body"),
+        ({"productName": TOPICS, "brandCopy": PROSE, "createdAt": DATES}, "productName", "brandCopy"),
+        (
+            {"First name": PEOPLE, "Last name": TOPICS, "Nachricht": ASK, "Antwort": PROSE},
+            "Nachricht",
+            "Antwort",
+        ),
         # What European teams call them.
         ({"Anfrage": ASK, "Antwort": PROSE}, "Anfrage", "Antwort"),
         ({"Datum": DATES, "Auftrag": WRITE, "Werbetext": PROSE, "Freigabe": STATES}, "Auftrag", "Werbetext"),
