@@ -3,6 +3,7 @@
 import csv
 import random
 import time
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from studio.learning_curve import measure_curve
 from studio.sufficiency import judge_amount
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
+SARDONIC = Path(__file__).parent / "voices" / "sardonic_dictionary.csv"
 RANKS = {"few": 0, "enough": 1, "plenty": 2}
 
 
-def sample() -> list[Example]:
-    with SAMPLE.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def sample(file: Path = SAMPLE) -> list[Example]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
     return [Example(prompt=row["Prompt"], completion=row["Text"]) for row in rows]
 
 
@@ -52,11 +54,15 @@ def test_the_verdict_is_a_practitioners(examples: list[Example], verdict: str) -
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_more_of_the_same_voice_never_makes_it_fewer(seed: int) -> None:
-    examples = sample()
-    random.Random(seed).shuffle(examples)
-    ranks = [RANKS[judge_amount(examples[:count]).verdict] for count in (10, 30, 49, 100, 140, 196)]
-    assert ranks == sorted(ranks)
+@pytest.mark.parametrize(
+    "voice", [sample(), sample(SARDONIC), plain_voice(1000)], ids=["shop", "sardonic", "desk"]
+)
+def test_more_of_the_same_voice_never_makes_plenty_few(voice: list[Example], seed: int) -> None:
+    examples = random.Random(seed).sample(voice, len(voice))
+    counts = [count for count in (10, 30, 49, 60, 100, 140, 196, 320, 700, 1000) if count <= len(voice)]
+    ranks = [RANKS[judge_amount(examples[:count]).verdict] for count in counts]
+    assert all(rank >= best - 1 for rank, best in zip(ranks, accumulate(ranks, max), strict=True))
+    assert (ranks[0], ranks[-1] > 0) == (RANKS["few"], True)
 
 
 def test_the_order_of_the_table_does_not_matter() -> None:

@@ -14,6 +14,7 @@ from studio.voice_profile import build_bars, describe_voice
 from studio.voice_summary import summarise_voice
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
+SARDONIC = Path(__file__).parent / "voices" / "sardonic_dictionary.csv"
 CHATTY = [
     "Hey you! Don't wait — we've saved you a seat 🎉",
     "Hey you! We can't believe it's Friday. You'll love what we baked!",
@@ -29,9 +30,9 @@ GERMAN = [
 JAPANESE = ["軽くて丈夫なテント。", "雨の日も安心です。山へ行こう！", "毎日使える水筒。"]
 
 
-def sample() -> list[str]:
-    with SAMPLE.open(encoding="utf-8", newline="") as file:
-        return [row["Text"] for row in csv.DictReader(file)]
+def sample(file: Path = SAMPLE) -> list[str]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [row["Text"] for row in csv.DictReader(lines)]
 
 
 def test_an_outdoor_shop_knows_itself_again() -> None:
@@ -41,6 +42,15 @@ def test_an_outdoor_shop_knows_itself_again() -> None:
     assert "Most texts open with a command: “Stay”, “Conquer” and “Take”." in summary
     assert "You speak to “you” in 6 of 10 texts" in summary
     assert {"outdoor", "durable", "lightweight"} <= {favourite.word for favourite in profile.favourites}
+
+
+def test_a_sardonic_dictionary_is_another_voice() -> None:
+    profile = describe_voice(sample(SARDONIC))
+    summary = " ".join(summarise_voice(profile))
+    assert "the texts speak of things, not to people" in summary
+    assert "Many texts begin with “A”" in summary
+    assert "sounds written" in summary
+    assert {"upon", "whom"} <= {favourite.word for favourite in profile.favourites}
 
 
 def test_names_of_products_are_no_favourite_words() -> None:
