@@ -17,11 +17,13 @@ _ROLES: dict[str, Role] = {
     "developer": "system",
     "user": "user",
     "human": "user",
+    "customer": "user",
     "assistant": "assistant",
     "gpt": "assistant",
     "chatgpt": "assistant",
     "model": "assistant",
     "bot": "assistant",
+    "agent": "assistant",
 }
 _EMPTY_LINE = "\n\n"
 
@@ -84,7 +86,11 @@ def _read_message(message: Message) -> Turn:
     role = _ROLES.get(str(message.get("role", message.get("from"))).lower())
     if role is None or message.get("tool_calls") or message.get("function_call"):
         raise Unusable("not-only-text")
-    return Turn(role=role, text=_read_content(message.get("content", message.get("value"))))
+    return Turn(role=role, text=_read_content(_find_content(message)))
+
+
+def _find_content(message: Message) -> object:
+    return next((message[key] for key in ("content", "value", "text") if key in message), None)
 
 
 def _read_content(content: object) -> str:

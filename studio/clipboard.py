@@ -9,13 +9,12 @@ from collections import Counter
 from dataclasses import dataclass
 
 from studio.cells import Record, Sheet
-from studio.column_names import is_known_name
+from studio.column_names import LONE_COLUMN, is_known_name
 from studio.header import Header, find_header
 
 _CELL = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"(?=[\t\r\n]|\Z)|([^\t\r\n]*)')
 _END_OF_LINE = re.compile(r"\r\n|\r|\n")
 _NEEDS_QUOTES = re.compile(r"[\t\r\n]")
-LONE_COLUMN = "Text"
 # A selection of cells is a rectangle; what was typed around it may differ.
 _AGREEING = 0.8
 

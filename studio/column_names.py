@@ -51,6 +51,8 @@ def _read_names(listed: str) -> tuple[str, ...]:
     return tuple(" ".join(name.split()) for name in listed.split(","))
 
 
+LONE_COLUMN = "Text"
+"""What the column of a file is called that has but one and does not name it."""
 PROMPT_NAMES = _read_names(_PROMPTS)
 COMPLETION_NAMES = _read_names(_COMPLETIONS)
 ASIDE_NAMES = frozenset(_read_names(_ASIDE))

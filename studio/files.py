@@ -16,21 +16,9 @@ from studio.signatures import is_workbook
 from studio.table import Limit, Table, build_table, check_size, count_wanted, read_delimited
 from studio.workbook import read_workbook
 
-FILE_TYPES = (
-    ".csv",
-    ".tsv",
-    ".tab",
-    ".txt",
-    ".md",
-    ".jsonl",
-    ".json",
-    ".ndjson",
-    ".xlsx",
-    ".xlsm",
-    ".xlsb",
-    ".xls",
-    ".ods",
-)
+_TEXTS = (".csv", ".tsv", ".tab", ".txt", ".md", ".jsonl", ".json", ".ndjson")
+_WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+FILE_TYPES = (*_TEXTS, *_WORKBOOKS)
 """Endings of the files that can be read, as a file dialog wants them."""
 PASTED = "The pasted text"
 

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 
 from engine.contract.records import Finding
 from studio.cells import Record, Sheet
-from studio.column_names import is_known_name
+from studio.column_names import LONE_COLUMN, is_known_name
 from studio.header import Header
 from studio.shapes import has_empty_lines
 from studio.wording import render_count, render_list
 
-COLUMN = "Text"
 _HEADING = re.compile(r"#{1,6}(?:\s.*)?")
 _RULE = re.compile(r"(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,}|={3,}")
 _UNDERLINE = re.compile(r"-{3,}|={3,}")
@@ -71,7 +70,7 @@ def read_passages(text: str) -> tuple[Sheet, Header]:
     page.close()
     records = [Record(number, [passage]) for number, passage in enumerate(page.passages, 1)]
     findings = (_passages_finding(by_line), *_heading_findings(page))
-    return Sheet(records, findings, "", len(records), is_cut=False), Header([COLUMN], 0)
+    return Sheet(records, findings, "", len(records), is_cut=False), Header([LONE_COLUMN], 0)
 
 
 def _skip_front_matter(lines: list[str]) -> list[str]:

@@ -10,7 +10,8 @@ from studio.cells import read_cells
 from studio.column_names import is_known_name
 
 Shape = Literal["json", "delimited", "passages"]
-_JSON = re.compile(r'\s*(?:\[\s*)?\{\s*(?:"|\}\s*$)|\s*\[\s*"')
+_OBJECTS = re.compile(r'\s*(?:\[\s*)?\{\s*(?:"|\}\s*$)')
+_TEXTS = re.compile(r'\s*\[\s*"')
 _JSON_NAMES = (".jsonl", ".json", ".ndjson")
 _PROSE_NAMES = (".txt", ".text", ".md", ".markdown")
 # Enough to see a table, and quick for a text of any length.
@@ -19,7 +20,10 @@ _EMPTY_LINE = re.compile(r"\S[^\S\r\n]*(?:\r\n|\r|\n)[^\S\r\n]*(?:\r\n|\r|\n)\s*
 
 
 def is_json(text: str) -> bool:
-    return _JSON.match(text, 0, 2000) is not None
+    if _OBJECTS.match(text, 0, 2000):
+        return True
+    # A link in Markdown may begin like an array of texts, but goes on after its bracket.
+    return _TEXTS.match(text, 0, 2000) is not None and text.rstrip().endswith("]")
 
 
 def find_shape(text: str, file_name: str) -> Shape:

@@ -42,6 +42,11 @@ ONCE: list[tuple[str, str, dict[str, JsonValue]]] = [
         "Answer",
         {"id": "x", "conversations": [{"from": "human", "value": "Ask"}, {"from": "gpt", "value": "Answer"}]},
     ),
+    (
+        "Ask",
+        "Answer",
+        {"conversation": [{"from": "Customer", "text": "Ask"}, {"from": "Agent", "text": "Answer"}]},
+    ),
     # A data set that keeps the first prompt beside its messages, as UltraChat does.
     ("Ask", "Answer", {"prompt": "first", "messages": chat(("user", "Ask"), ("assistant", "Answer"))}),
 ]

@@ -32,6 +32,10 @@ def kinds(table: Table) -> list[str]:
             "- dry feet\n- warm heart\n\n> Quoted.\n> Twice.",
             ["- dry feet\n- warm heart", "> Quoted.\n> Twice."],
         ),
+        (
+            '["Our story"](https://example.com) begins.\n\nTwo.',
+            ['["Our story"](https://example.com) begins.', "Two."],
+        ),
         ("1,299 tents sold.\n\n1,150 campers slept.\n\n2,000 stars seen.", None),
         ("a; b; c.\n\nd; e; f.\n\ng; h; i.", None),
         ("One\u2028still\x85one.\n\nTwo\x0bstill two.", ["One\u2028still\x85one.", "Two\x0bstill two."]),
