@@ -334,7 +334,7 @@ def _tune_sentence(run: Run, out: Path) -> list[str]:
 
 
 def _check_sentences(file: ReadFile) -> list[str]:
-    prompt = file.columns.prompt or "none (the studio uses one of its own)"
+    prompt = file.columns.template or file.columns.prompt or "none (the studio uses one of its own)"
     lines = [f"{len(file.examples)} usable examples. Prompt: {prompt}. Text: {file.columns.completion}."]
     return lines + [_finding_sentence(finding) for finding in file.findings]
 

@@ -10,7 +10,7 @@ from studio.openings import Opening
 from studio.voice_profile import VoiceProfile
 from studio.wording import render_list, render_percent
 
-_FEW_TEXTS = 3
+_FEW_TEXTS, _HANDFUL = 3, 10
 # How a share of texts is said: in tenths, with the ends as words.
 _NEARLY_ALL, _HARDLY_ANY = 0.95, 0.05
 _SHORT_SENTENCE, _LONG_SENTENCE = 12, 20
@@ -77,10 +77,10 @@ def _say_address(profile: VoiceProfile) -> str | None:
     if you < 0.1 and we < 0.1:
         return "You hardly ever say “you”, “we” or “I”: the texts speak of things, not to people."
     if we < 0.1:
-        return f"You speak to “you” in {_of_texts(you)}, and keep yourself out of it: hardly a “we”."
+        return f"You speak to “you” in {_of_texts(you, profile)}, and keep yourself out of it: hardly a “we”."
     if you < 0.1:
-        return f"You speak of yourself as “{own}” in {_of_texts(we)}, and seldom to “you”."
-    return f"You speak to “you” in {_of_texts(you)}, and as “{own}” in {_of_texts(we)}."
+        return f"You speak of yourself as “{own}” in {_of_texts(we, profile)}, and seldom to “you”."
+    return f"You speak to “you” in {_of_texts(you, profile)}, and as “{own}” in {_of_texts(we, profile)}."
 
 
 def _say_openings(profile: VoiceProfile) -> str | None:
@@ -112,7 +112,9 @@ def _say_marks(profile: VoiceProfile) -> str:
     never = [name for name in loud if shares[name] < 0.02]
     quiet = f"{'hardly any' if any(shares[name] for name in never) else 'no'} {render_list(never, 'or')}"
     if often:
-        habits = render_list([f"{habit.name} in {_of_texts(habit.share_of_texts)}" for habit in often])
+        habits = render_list(
+            [f"{habit.name} in {_of_texts(habit.share_of_texts, profile)}" for habit in often]
+        )
         return f"You like {habits}{'; ' + quiet if never else ''}."
     return f"Quiet punctuation: {quiet}." if never else "You use marks sparingly."
 
@@ -141,11 +143,14 @@ def _told(kinds: tuple[Opening, ...], words: dict[str, str], texts: int) -> list
     return [kind for kind in kinds if kind.text in words and 4 * kind.texts >= texts]
 
 
-def _of_texts(share: float) -> str:
+def _of_texts(share: float, profile: VoiceProfile) -> str:
+    """In tenths, since nobody counts on more; of a handful of texts, in texts."""
     if share >= _NEARLY_ALL:
         return "nearly all texts"
     if share < _HARDLY_ANY:
         return "hardly any text"
+    if profile.texts < _HANDFUL:
+        return f"{round(share * profile.texts)} of {profile.texts} texts"
     tenths = max(1, round(10 * share))
     return "half of the texts" if tenths == 5 else f"{tenths} of 10 texts"
 

@@ -30,14 +30,14 @@ def draw_sentence_lengths(profile: VoiceProfile) -> VoiceChart:
     """How many sentences have how many words."""
     alt = (
         f"How long sentences are: half have {round(profile.words_per_sentence)} words or fewer, "
-        f"most have {_peak(profile.sentence_lengths)}."
+        f"most often {_peak(profile.sentence_lengths)}."
     )
     return VoiceChart(_draw_columns(profile.sentence_lengths, "sentence"), alt)
 
 
 def draw_text_lengths(profile: VoiceProfile) -> VoiceChart:
     """How many texts have how many words."""
-    alt = f"How long texts are: most have {_peak(profile.text_lengths)} words."
+    alt = f"How long texts are: most often {_peak(profile.text_lengths)} words."
     return VoiceChart(_draw_columns(profile.text_lengths, "text"), alt)
 
 

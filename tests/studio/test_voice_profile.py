@@ -97,6 +97,17 @@ def test_the_summary_is_short_and_free_of_jargon(texts: list[str]) -> None:
     assert not re.search(r"token|median|corpus|log-odds|grade|formality", " ".join(summary), re.IGNORECASE)
 
 
+def test_a_handful_of_texts_is_counted_in_texts() -> None:
+    texts = [
+        "Our tea grows slowly.",
+        "We roast every bean ourselves!",
+        "Your morning, our coffee, every day.",
+    ]
+    summary = " ".join(summarise_voice(describe_voice(texts)))
+    assert "“you” in 1 of 3 texts" in summary
+    assert "exclamation marks in 1 of 3 texts" in summary
+
+
 def test_the_order_of_texts_does_not_matter() -> None:
     texts = sample()
     assert summarise_voice(describe_voice(texts)) == summarise_voice(describe_voice(texts[::-1]))
