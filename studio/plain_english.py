@@ -23,7 +23,7 @@ COMMON_WORDS = 2_000
 # English of any brand tried has 60 to 85 in a hundred words among these, German, French or Spanish under 15.
 _ENGLISH_FROM = 0.4
 # Shard -> the sources in it that are CC0 or US government work. Either register counts half.
-_REGISTERS = {
+REGISTERS = {
     "prose_gov_web": ("digitalgov", "vagov", "logingov"),
     "prose_fiction_late": ("ohenry", "jacklondon"),
 }
@@ -72,12 +72,12 @@ def count_shares(corpus: Path) -> dict[str, int]:
     """Words per million in both registers, each of them half."""
     shares: defaultdict[str, float] = defaultdict(float)
     small: defaultdict[str, float] = defaultdict(float)
-    for shard, sources in _REGISTERS.items():
+    for shard, sources in REGISTERS.items():
         words = Counter(_read_words(corpus / f"{shard}.jsonl.xz", sources))
         total = sum(words.values())
         for word, count in words.items():
-            shares[fold(word)] += count / total / len(_REGISTERS)
-            small[fold(word)] += count / total / len(_REGISTERS) if word.islower() else 0
+            shares[fold(word)] += count / total / len(REGISTERS)
+            small[fold(word)] += count / total / len(REGISTERS) if word.islower() else 0
     kept = [
         word
         for word, share in sorted(shares.items(), key=lambda item: -item[1])

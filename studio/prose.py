@@ -85,11 +85,13 @@ def read_prose(text: str) -> Prose:
     """Take any text apart. Hyphens separate words, apostrophes do not."""
     words: list[Word] = []
     before = 0
+    has_curly = "’" in text
     for match in _WORD.finditer(text):
         start, end = match.span()
         gap = text[before:start]
         begins: Beginning = "" if gap == " " and words else _find_beginning(gap, words)
-        words.append(Word(match[0], fold(match[0]), start, end, begins))
+        word = match[0]
+        words.append(Word(word, fold(word) if has_curly else word.lower(), start, end, begins))
         before = end
     return Prose(text, tuple(words))
 

@@ -133,9 +133,9 @@ def _build_pairs() -> dict[str, str]:
     return pairs
 
 
-_BOTH = _build_pairs()
-_AMERICAN = {**_BOTH, **_read_pairs(_BRITISH_ONLY)}
+PAIRS = _build_pairs()
+_AMERICAN = {**PAIRS, **_read_pairs(_BRITISH_ONLY)}
 """What an American writes instead of a British word."""
 _BRITISH = {
-    american: british for british, american in _BOTH.items() if british not in _read_pairs(_BRITISH_ONLY)
+    american: british for british, american in PAIRS.items() if british not in _read_pairs(_BRITISH_ONLY)
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from studio.plain_english import (
-    _REGISTERS,
+    REGISTERS,
     count_shares,
     find_share,
     is_english,
@@ -30,7 +30,7 @@ def test_ordinary_words_are_known_in_their_forms_and_names_are_not() -> None:
 
 
 def test_shares_are_halved_between_the_registers_and_names_are_left_out(tmp_path: Path) -> None:
-    for shard, sources in _REGISTERS.items():
+    for shard, sources in REGISTERS.items():
         record = {"text": "So the cup. Then the cup and Oslo and Oslo.", "src": sources[0]}
         other = {"text": "not counted at all", "src": "other"}
         with lzma.open(tmp_path / f"{shard}.jsonl.xz", "wt", encoding="utf-8") as file:
@@ -53,7 +53,7 @@ def test_english_is_known_as_english() -> None:
         "Bleib trocken auf jedem Weg: Diese Jacke hält den Regen ab und lässt dich atmen, auch am Berg.",
         "Restez au sec sur tous les chemins : cette veste vous protège de la pluie et vous laisse respirer.",
         "Mantente seco en cada camino: esta chaqueta te protege de la lluvia y te deja respirar a gusto.",
-        "Blijf droog op elk pad: deze jas houdt de regen buiten en laat je ademen, in de stad of in de bergen.",
+        "Blijf droog op elk pad: deze jas houdt de regen buiten en laat je ademen, in de stad en de bergen.",
         "雨の日も乾いたまま。このジャケットは軽くて丈夫です。",
     ],
 )
