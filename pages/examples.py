@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from engine.contract.brand import Brand
 from engine.contract.failures import EngineFailure
 from engine.contract.records import (
     MAX_EXAMPLES,
@@ -34,14 +35,16 @@ from studio.ui.notices import attempt, say
 from studio.ui.reading import show_reading
 from studio.ui.session import SAMPLE_FILE, engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
-from studio.ui.tables import choose_columns, choose_sheet, show_split
+from studio.ui.tables import choose_columns, choose_sheet, show_amount, show_split
 from studio.ui.text import clean, escape
+from studio.ui.versions import show_versions
 from studio.ui.waiting import wait_for
 from studio.wording import render_count
 
 SMALL_BYTES = 300_000
 SMALL_EXAMPLES = 1_500
 EDITED = "Edited by hand"
+NO_BRAND = Brand()
 
 
 def has_sample(opened: OpenProject) -> bool:
@@ -150,13 +153,16 @@ def open_draft(key: str, examples: Sequence[Example]) -> Draft:
     return draft
 
 
-def examine(draft: Draft, key: str) -> Checkup:
-    """All checks of the draft as it is now, done once for each of its states."""
-    client = engine()
+def examine(opened: OpenProject, draft: Draft) -> Checkup:
+    """All checks of the draft as it is now, done once for each of its states and of the brand's rules."""
+    client, brand = engine(), engine().brand(opened.project.id)
     return wait_for(
-        f"checkup-{key}-{draft.id}",
+        f"checkup-{draft.id}-{brand.model_dump_json()}",
         lambda tell: check_up(
-            draft.examples, lambda found: client.token_counts("starter", list(found)), tell
+            draft.examples,
+            lambda found: client.token_counts("starter", list(found)),
+            brand if brand != NO_BRAND else None,
+            tell,
         ),
         len(draft.examples) < SMALL_EXAMPLES,
         "Checking your examples …",
@@ -172,6 +178,7 @@ def work_on(draft: Draft, checkup: Checkup, key: str, also_found: Sequence[Findi
         st.rerun()
     held_out = sum(example.split == "validation" for example in checkup.examples)
     show_split(len(checkup.examples) - held_out, held_out)
+    show_amount(checkup.amount)
     show_grid(checked, checkup.findings, key)
     with st.expander("Exactly what the model reads", icon=":material/text_snippet:"):
         show_reading(checkup.examples)
@@ -182,7 +189,7 @@ def review(opened: OpenProject, source: Source) -> None:
     table = read_or_explain(source)
     if table is None:
         return
-    columns = choose_columns(table, source.key)
+    columns = choose_columns(table, f"{source.key}-{table.sheet}")
     built, found = build_examples(table, columns)
     earlier = choose_earlier(opened)
     key = f"draft-{source.key}-{table.sheet}-{columns.model_dump_json()}-{len(earlier)}"
@@ -191,7 +198,7 @@ def review(opened: OpenProject, source: Source) -> None:
         show_findings(sort_findings(found))
         offer_to_keep(opened, source.name, columns, ())
         return
-    checkup = examine(draft, key)
+    checkup = examine(opened, draft)
     work_on(draft, checkup, key, found)
     offer_to_keep(opened, source.name, columns, checkup.examples)
 
@@ -242,8 +249,10 @@ def edit_kept(opened: OpenProject, dataset: Dataset) -> None:
     """The kept examples can be checked and mended like new ones; what is changed becomes a new version."""
     key = f"draft-{dataset.id}"
     draft = open_draft(key, engine().examples(dataset.id))
-    checkup = examine(draft, key)
+    show_other_doors(opened)
+    checkup = examine(opened, draft)
     work_on(draft, checkup, key)
+    show_versions(opened)
     if not draft.changes:
         go_on(opened)
         return
@@ -254,6 +263,15 @@ def edit_kept(opened: OpenProject, dataset: Dataset) -> None:
     ):
         forget(key)
         st.rerun()
+
+
+def show_other_doors(opened: OpenProject) -> None:
+    st.page_link(
+        page("brand"),
+        label="How your brand sounds: its voice, rules and facts",
+        icon=":material/record_voice_over:",
+        query_params=opened.address(),
+    )
 
 
 def go_on(opened: OpenProject) -> None:

@@ -1,4 +1,4 @@
-"""All that is looked at in examples before they are kept, in one call: the doctor, the split, the window.
+"""All that is looked at in examples before they are kept: doctor, brand rules, split, window, amount.
 
 Knows the order of the checks and tells how far it is. Does not know how anything is found, nor screens.
 """
@@ -6,12 +6,15 @@ Knows the order of the checks and tells how far it is. Does not know how anythin
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from engine.contract.brand import Brand
 from engine.contract.records import Example, Finding, TokenCounts
 from studio.background import Tell
+from studio.brand import check_examples_by_rules
 from studio.doctor import examine
 from studio.findings import check_window, sort_findings
 from studio.numbering import number_rows
 from studio.split import assign_split
+from studio.sufficiency import Sufficiency, judge_amount
 
 CountTokens = Callable[[Sequence[Example]], TokenCounts]
 
@@ -22,20 +25,26 @@ class Checkup:
     """Numbered and split: a finding names exactly one example by its row."""
     findings: tuple[Finding, ...]
     """The worst first."""
+    amount: Sufficiency
 
 
 def check_up(
     examples: Sequence[Example],
     count_tokens: CountTokens | None = None,
+    brand: Brand | None = None,
     tell: Tell = lambda stage, share: None,
 ) -> Checkup:
     """Examine, hold some back, and see which fit what the model reads at once, if tokens can be counted."""
-    tell("Reading your texts closely", 0.2)
+    tell("Reading your texts closely", 0.1)
     numbered = number_rows(examples)
     findings = examine(numbered)
-    tell("Choosing what is held out", 0.6)
+    if brand and numbered:
+        tell("Holding them against your brand’s rules", 0.5)
+        findings += check_examples_by_rules(numbered, brand)
+    tell("Choosing what is held out", 0.7)
     split = assign_split(numbered)
+    amount = judge_amount(split)
     if count_tokens and split:
         tell("Counting what the model reads", 0.8)
         findings += check_window(split, count_tokens(split))
-    return Checkup(tuple(split), tuple(sort_findings(findings)))
+    return Checkup(tuple(split), tuple(sort_findings(findings)), amount)

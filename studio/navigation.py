@@ -8,13 +8,16 @@ from streamlit.navigation.page import Page
 
 from studio.journey import STEPS, TITLES
 
-PageName = Literal["home", "examples", "method", "tuning", "compare", "download", "settings"]
+PageName = Literal["home", "examples", "brand", "method", "tuning", "compare", "download", "settings"]
 FOLDER = Path(__file__).resolve().parent.parent / "pages"
 PAGE_TITLES: dict[PageName, str] = {
     "home": "Voices",
     **{step: TITLES[step] for step in STEPS},
+    "brand": "How your brand sounds",
     "settings": "Settings",
 }
+# Reached from within a project, not from the top.
+_HIDDEN = (*STEPS, "brand")
 
 
 def page(name: PageName) -> Page:
@@ -24,10 +27,10 @@ def page(name: PageName) -> Page:
         title=PAGE_TITLES[name],
         url_path="" if name == "home" else name,
         default=name == "home",
-        visibility="hidden" if name in STEPS else "visible",
+        visibility="hidden" if name in _HIDDEN else "visible",
     )
 
 
 def build_navigation() -> Page:
-    names: tuple[PageName, ...] = ("home", *STEPS, "settings")
+    names: tuple[PageName, ...] = ("home", *STEPS, "brand", "settings")
     return st.navigation([page(name) for name in names], position="top")
