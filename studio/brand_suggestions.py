@@ -25,7 +25,7 @@ _WORDS_SUGGESTED = 20
 _WORD_IN_TEXTS, _WORD_SHARE = 3, 0.02
 # So many times as frequent as in plain English is a word of one's own.
 _WORD_TIMES = 4.0
-_COMMON_WORDS = 150
+_COMMON_WORDS = 300
 # The hardest of her texts should not sit on the edge.
 _GRADE_SPARE = 1
 

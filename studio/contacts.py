@@ -19,6 +19,7 @@ _LINK = re.compile(
     rf"|(?<![\w@.-])(?:[a-z0-9-]{{1,63}}\.){{1,4}}(?:{_ENDINGS})\b(?:/[^\s<>\"”’)\]]{{0,300}})?(?!\.?[a-z])"
 )
 _PHONE = re.compile(r"(?<![\w.,/-])(?:\+|00)?\(?\d[\d ()./\u00a0-]{5,22}\d(?![\w-]|[.,]\d)")
+_YEARS = re.compile(r"\(?\d{4}\D{1,3}\d{4}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ \u00a0]\d{3})+|\d+")
 _STREET_TYPES = {
     "street": "st", "road": "rd", "avenue": "ave av", "lane": "ln", "drive": "dr", "boulevard": "blvd",
@@ -67,7 +68,8 @@ def find_places(text: str) -> list[Claim]:
 
 def _is_phone(written: str) -> bool:
     digits = sum(letter.isdigit() for letter in written)
-    return _FEWEST_DIGITS <= digits <= _MOST_DIGITS and not _THOUSANDS.fullmatch(written)
+    is_other = _THOUSANDS.fullmatch(written) or _YEARS.fullmatch(written)
+    return _FEWEST_DIGITS <= digits <= _MOST_DIGITS and not is_other
 
 
 def normalise_contacts(text: str) -> str:

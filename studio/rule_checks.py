@@ -4,6 +4,7 @@ A remark says which rule, where, and why, in the words of the person who set the
 rows or answers: `brand.py` brings texts here.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ from studio.readability import GRADED_FROM_WORDS, find_grade
 from studio.spelling import find_other_spelling
 from studio.word_lists import WordList, build_word_list, find_listed
 from studio.wording import render_count
+
+_HYPHENS = re.compile(r"[\s\u2010-\u2013-]+")
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def check_length(checked: CheckedText, ready: ReadyRules) -> Iterator[Remark]:
 def check_never(checked: CheckedText, ready: ReadyRules) -> Iterator[Remark]:
     for listed, start, end in find_listed(checked.prose, ready.never):
         found = checked.text[start:end]
-        is_same = found.lower() == listed.lower()
+        is_same = _HYPHENS.sub(" ", found.lower()) == _HYPHENS.sub(" ", listed.lower())
         reason = "is" if is_same else f"is another form of “{listed}”, which is"
         message = f"“{found}” {reason} on your list of words never to use."
         yield checked.remark("words-we-never-use", message, start, end)

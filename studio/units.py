@@ -62,7 +62,7 @@ _UNITS: dict[str, tuple[tuple[float, str], ...]] = {
     "area": ((1, "m² m2 sqm"),),
     "square feet": ((1, "ft² sqft"),),
     "night": ((1, "night nights"),),
-    "%": ((1, "% percent per%cent pct"),),
+    "%": ((1, "% percent per_cent pct"),),
     "×": ((1, "x × times"),),
     "★": ((1, "star stars"),),
     "£": ((1, "£ pound pounds gbp quid"), (0.01, "p pence penny")),
@@ -79,7 +79,7 @@ _ADJECTIVES = r"(?:working|business|calendar|school|full|whole|square|cubic|flui
 _NOTHING_ADDED = ("full", "whole", "calendar")
 
 UNIT_OF = {
-    name.replace("%c", " c"): (dimension, factor)
+    name.replace("_", " "): (dimension, factor)
     for dimension, units in _UNITS.items()
     for factor, names in units
     for name in names.split()

@@ -63,6 +63,13 @@ def sample() -> list[Example]:
             "“Utilizing” is another form of “utilise”, which is on your list of words never to use.",
         ),
         (
+            {"words_we_never_use": ("game changer",)},
+            "A real Game-changer.",
+            "words-we-never-use",
+            "Game-changer",
+            "“Game-changer” is on your list of words never to use.",
+        ),
+        (
             {"words_we_never_use": ("reach out",)},
             "She reached out to us.",
             "words-we-never-use",

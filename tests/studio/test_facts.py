@@ -178,6 +178,7 @@ CASES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (REPLY, "I spoke with Tom Okafor in our warehouse.", ("Tom Okafor",)),
     (REPLY, "Go to “Order History” and choose “Contact Us”.", ()),
     (REPLY, "Our Customer Service team will call.", ()),
+    (REPLY, "Hello [Customer Name], your parcel left.", ()),
     (PLAIN, "Founded by Ada Thornbury.", ()),
     (PLAIN, "Founded by Ada Winterbourne.", ("Ada Winterbourne",)),
     (PLAIN, "Our founder, Ada, still fires the kiln.", ()),
@@ -287,6 +288,7 @@ def test_precision_and_recall_on_the_labelled_cases_are_above_nine_tenths(
         ("to a.b@shop.example", "e-mail", "a.b@shop.example"),
         ("call +44 20 7946 0018", "phone", "+44 20 7946 0018"),
         ("see shop.com/a", "link", "shop.com/a"),
+        ("the years 1858-1917 were loud", "number", "1858-1917"),
     ],
 )
 def test_each_kind_of_claim_is_told_from_the_others(text: str, kind: ClaimKind, written: str) -> None:
