@@ -7,7 +7,7 @@ dates and times of day (`dates.py`) nor what stands in a brief (`facts.py`).
 import re
 from collections.abc import Iterator, Set
 
-from studio.claims import Amount, Claim, ClaimKind
+from studio.fact_claims import Amount, Claim, ClaimKind
 from studio.number_words import DIGITS, NUMBER_WORDS, SCALE, WORDS, read_number, read_scale, render_size
 from studio.units import CURRENCIES, PREFIX, UNIT, find_unit
 

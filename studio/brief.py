@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from studio.amounts import find_amounts
-from studio.claims import Amount, Claim, Contact, Day, Name, Value, hide
 from studio.contacts import find_links, find_places, normalise_contacts
 from studio.dates import find_dates, find_times
+from studio.fact_claims import Amount, Claim, Contact, Day, Name, Value, hide
 from studio.names import strip_possessive
 from studio.prose import Prose, read_prose
 

@@ -6,7 +6,7 @@ whether any of them exists.
 
 import re
 
-from studio.claims import Claim, ClaimKind, Contact
+from studio.fact_claims import Claim, ClaimKind, Contact
 
 _EMAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _ENDINGS = (

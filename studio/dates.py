@@ -7,7 +7,7 @@ words such as "tomorrow".
 import re
 from collections.abc import Iterator, Set
 
-from studio.claims import Amount, Claim, Day, Value
+from studio.fact_claims import Amount, Claim, Day, Value
 
 _ALL_MONTHS = "january february march april may june july august september october november december"
 MONTHS = tuple(_ALL_MONTHS.split())

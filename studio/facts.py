@@ -1,14 +1,14 @@
 """What a text claims and whether the brief says so: its prompt, or the project's fact sheet.
 
-Equal claims are found however they are written (`claims.py`). Whether a fact is true is not known here, only
-whether it was given; a claim in plain words without number or name ("the lightest of all") is not noticed.
+Equal claims are found however they are written (`fact_claims.py`). Whether a fact is true is not known here,
+only whether it was given; a claim without number or name ("the lightest of all") is not noticed.
 """
 
 from collections.abc import Iterable, Sequence
 
 from engine.contract.brand import Fact
 from studio.brief import Brief, find_literal_claims
-from studio.claims import Claim
+from studio.fact_claims import Claim
 from studio.names import find_names
 from studio.prose import Prose, read_prose
 

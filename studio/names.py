@@ -8,7 +8,7 @@ languages.
 
 from collections.abc import Iterator, Sequence
 
-from studio.claims import Claim, Name
+from studio.fact_claims import Claim, Name
 from studio.plain_english import is_ordinary
 from studio.prose import Prose, Word
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.contract.brand import Fact
 from engine.contract.failures import EngineFailure
-from studio.claims import ClaimKind
+from studio.fact_claims import ClaimKind
 from studio.fact_sheet import read_facts
 from studio.facts import find_claims, find_unsupported
 from studio.table import read_table
