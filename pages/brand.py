@@ -81,8 +81,8 @@ def show_facts(opened: OpenProject, saved: Brand) -> list[Fact]:
     """The fact sheet: what a text may name without its prompt naming it."""
     key = f"facts-{opened.project.id}"
     st.markdown(
-        "Prices, names, links and dates that are true of your brand. What a text names and neither its prompt "
-        "nor this sheet has, is marked “not in your brief”."
+        "Prices, names, links and dates that are true of your brand. What a text names, and neither its "
+        "prompt nor this sheet has, is marked “not in your brief”."
     )
     facts: list[Fact] = recall(key, list(saved.facts))
     facts = bring_facts(facts, key)

@@ -12,6 +12,8 @@ from studio.column_names import is_aside_name, rank_as_completion, rank_as_promp
 from studio.table import Table
 from studio.template_suggestion import suggest_template
 
+# A column is not taken for texts against its name unless half of its cells have so many words.
+_TEXT_WORDS = 8
 VOICE_PROMPT = "Write in our voice."
 """What every example answers when a table has only the brand's texts."""
 
@@ -71,8 +73,9 @@ def _weight(column: ColumnContents) -> tuple[bool, float]:
 
 
 def _are_swapped(prompt: ColumnContents, completion: ColumnContents) -> bool:
-    """The names say one thing and nearly every cell the other."""
-    return completion.asks >= 0.6 and prompt.asks <= 0.2 and prompt.words > completion.words
+    """The names say one thing and nearly every cell the other: short requests here, whole texts there."""
+    is_prose = prompt.words >= _TEXT_WORDS and prompt.words > completion.words
+    return is_prose and completion.asks >= 0.6 and prompt.asks <= 0.2
 
 
 def _guess_without_text(columns: list[ColumnContents]) -> SuggestedColumns:

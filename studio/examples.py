@@ -37,7 +37,7 @@ def build_examples(table: Table, columns: Columns) -> tuple[list[Example], list[
             dropped.setdefault(reason, []).append(row.number)
             continue
         seen.add(content)
-        examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=list(row.turns)))
+        examples.append(Example(prompt=prompt, completion=completion, row=row.number, turns=row.turns))
     return examples, [*table.findings, *find_dropped(dropped)]
 
 

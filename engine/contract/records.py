@@ -68,7 +68,7 @@ class Example(Record):
     row: int = 0
     """Line of the person's table, counted as a spreadsheet does: the header is row 1."""
     split: Split = "train"
-    turns: list[Turn] = []
+    turns: tuple[Turn, ...] = ()
     """Earlier turns of the conversation, oldest first."""
 
 

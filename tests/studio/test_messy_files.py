@@ -189,9 +189,12 @@ WRITTEN = [
     Written("swapped columns", b"Text,Prompt\nWarm ears,Ask\n", (("Ask", "Warm ears"),)),
     Written(
         "swapped columns with names of the house",
-        b"Nr,Entwurf,Anlass\n1,Warm ears and a clear head all winter long,Sale\n"
-        b"2,Sleep where the stars are,Spring\n",
-        (("Sale", "Warm ears and a clear head all winter long"), ("Spring", "Sleep where the stars are")),
+        b"Nr,Entwurf,Anlass\n1,Warm ears and a clear head all winter long,Mail for the sale\n"
+        b"2,Sleep where the stars are,Post for spring\n",
+        (
+            ("Mail for the sale", "Warm ears and a clear head all winter long"),
+            ("Post for spring", "Sleep where the stars are"),
+        ),
     ),
     Written(
         "a title above the names of the columns",

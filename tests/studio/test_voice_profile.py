@@ -41,7 +41,7 @@ def test_an_outdoor_shop_knows_itself_again() -> None:
     assert profile.texts == 196
     assert "Most texts open with a command: “Stay”, “Conquer” and “Take”." in summary
     assert "You speak to “you” in 6 of 10 texts" in summary
-    assert {"outdoor", "durable", "lightweight"} <= {favourite.word for favourite in profile.favourites}
+    assert {"outdoor", "durable", "rugged"} <= {favourite.word for favourite in profile.favourites}
 
 
 def test_a_sardonic_dictionary_is_another_voice() -> None:
@@ -50,7 +50,7 @@ def test_a_sardonic_dictionary_is_another_voice() -> None:
     assert "the texts speak of things, not to people" in summary
     assert "Many texts begin with “A”" in summary
     assert "sounds written" in summary
-    assert {"upon", "whom"} <= {favourite.word for favourite in profile.favourites}
+    assert {"whom", "distinguished"} <= {favourite.word for favourite in profile.favourites}
 
 
 def test_names_of_products_are_no_favourite_words() -> None:
