@@ -60,7 +60,7 @@ def _show_with_buttons(draft: Draft, finding: Finding, key: str) -> Draft:
                 if st.button(way.label, key=f"{way.label}-{name}"):
                     return _apply(draft, finding, way, key)
             if finding.rows and st.button(
-                "Show these rows", key=f"rows-{name}", type="tertiary", icon=":material/table_rows:"
+                "Show these rows", key=f"show-{name}", type="tertiary", icon=":material/table_rows:"
             ):
                 remember(f"filter-{key}", finding.kind)
                 st.rerun()

@@ -60,7 +60,7 @@ def show_rules_form(rules: BrandRules, key: str) -> BrandRules | None:
         help="The year of school in which most people can read it with ease (Flesch-Kincaid grade).",
     )
     facts = st.toggle(
-        "Facts must stand in the prompt or in the fact sheet", rules.facts_from_brief, key=f"facts-{key}"
+        "Facts must stand in the prompt or in the fact sheet", rules.facts_from_brief, key=f"rule-facts-{key}"
     )
     return _build(
         length_bands=bands,

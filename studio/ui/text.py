@@ -10,6 +10,9 @@ import streamlit as st
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _DIRECTIONS = re.compile(r"[\u202a-\u202e\u2066-\u2069\u200e\u200f\u061c]")
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|~<>$:&@^=/])")
+# What Markdown makes a link of by itself: an address of somebody else's text shall not be one to click.
+_ADDRESS = re.compile(r"(@|://|\bwww\\?\.|:(?=\\?/))")
+WORD_JOINER = "\u2060"
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
 
@@ -26,7 +29,7 @@ def isolate(text: str) -> str:
 
 def escape(text: str) -> str:
     """For a name inside one line of Markdown: every mark that could mean something is taken literally."""
-    return _MARKUP.sub(r"\\\1", " ".join(clean(text).split()))
+    return _ADDRESS.sub(f"\\1{WORD_JOINER}", _MARKUP.sub(r"\\\1", " ".join(clean(text).split())))
 
 
 def shorten(text: str, characters: int = 90) -> str:

@@ -33,3 +33,10 @@ def test_ordinary_text_is_unchanged():
 def test_a_long_prompt_is_cut_at_a_word():
     assert shorten("one two three four", 9) == "one two …"
     assert shorten("short") == "short"
+
+
+def test_an_address_in_a_text_is_no_link_to_click():
+    joiner = "\N{WORD JOINER}"
+    assert f"@{joiner}example" in escape("write to anna@example.com").replace("\\", "")
+    assert f"www.{joiner}shop" in escape("www.shop.example").replace("\\", "")
+    assert f":{joiner}//shop" in escape("https://shop.example").replace("\\", "")
