@@ -59,12 +59,17 @@ def _show_with_buttons(draft: Draft, finding: Finding, key: str) -> Draft:
             for way in (proposed, *proposed.others) if proposed else ():
                 if st.button(way.label, key=f"{way.label}-{name}"):
                     return _apply(draft, finding, way, key)
-            if finding.rows and st.button(
+            if _has_rows(draft, finding) and st.button(
                 "Show these rows", key=f"show-{name}", type="tertiary", icon=":material/table_rows:"
             ):
                 remember(f"filter-{key}", finding.kind)
                 st.rerun()
     return draft
+
+
+def _has_rows(draft: Draft, finding: Finding) -> bool:
+    """Rows that were left out stand in no grid."""
+    return not {example.row for example in draft.examples}.isdisjoint(finding.rows)
 
 
 def _apply(draft: Draft, finding: Finding, way: Repair, key: str) -> Draft:
