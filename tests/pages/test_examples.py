@@ -146,3 +146,33 @@ def test_the_example_is_shown_exactly_as_the_model_reads_it(pretend_engine, open
     app = upload(open_page("examples", project=project.id), "lamps.csv", table(20))
     assert any("Lamp 0 makes evenings longer." in item.value for item in app.text)
     assert any("of them learnt" in item.value for item in app.caption)
+
+
+def test_an_earlier_version_can_be_compared_and_gone_back_to(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    pretend_engine.add_dataset(project.id, 40)
+    pretend_engine.add_dataset(project.id, 30)
+    app = open_page("examples", project=project.id)
+    assert any("10" in item.value and "removed" in item.value.lower() for item in app.markdown)
+    button(app, "Go back to version 1").click()
+    app.run()
+    assert any("Version 1 of this voice" in item.value for item in app.caption)
+
+
+def test_several_columns_are_joined_to_one_prompt_and_shown_before_it_is_kept(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    rows = "\n".join(
+        ["Format,Product,Text", *(f"newsletter,lamp {i},Lamp {i} makes evenings longer." for i in range(20))]
+    )
+    app = upload(open_page("examples", project=project.id), "lamps.csv", rows.encode())
+    app.selectbox[0].set_value("Several columns, joined")
+    app.run()
+    next(box for box in app.text_input if box.label.startswith("Joined")).set_value(
+        "Write a {Format} about {Product}."
+    )
+    app.run()
+    assert any("Write a newsletter about lamp 0" in item.value.replace("\\", "") for item in app.caption)
+    button(app, "Use these 20 examples").click()
+    app.run()
+    (examples,) = pretend_engine.examples.values()
+    assert examples[3].prompt == "Write a newsletter about lamp 3."
