@@ -14,11 +14,13 @@ from engine.methods.flops import Flops, base_flops
 from engine.models import ModelShape
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 NAME: MethodName = "p-tuning"
 IS_ADAPTER = True
 DEFAULT_VIRTUAL_TOKENS = 20
+_FITTING_STEPS, _FITTING_RATE = 300, 3e-3
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
@@ -63,7 +65,31 @@ def prepare_model(model: "PreTrainedModel", recipe: Recipe) -> Any:
         num_virtual_tokens=_virtual_tokens(recipe),
         encoder_hidden_size=model.config.hidden_size,
     )
-    return get_peft_model(model, config)
+    adapted = get_peft_model(model, config)
+    _begin_with_words(adapted, model.get_input_embeddings().weight.detach())
+    return adapted
+
+
+def _begin_with_words(adapted: Any, embeddings: "torch.Tensor") -> None:
+    """Fit the encoder so that its virtual tokens begin as tokens of the vocabulary, drawn by chance.
+
+    Random ones lie where no token does, and most steps go into finding the way back (Lester et al. 2021,
+    arXiv 2104.08691, section 3.2: tokens of the vocabulary as a start learn better). Takes a moment: the
+    encoder is small.
+    """
+    import torch
+
+    encoder = adapted.prompt_encoder["default"]
+    wanted = embeddings[torch.randint(len(embeddings), (encoder.embedding.num_embeddings,))]
+    places = torch.arange(len(wanted))
+    optimizer = torch.optim.Adam(encoder.parameters(), lr=_FITTING_RATE)
+    scale = wanted.square().mean()
+    for _ in range(_FITTING_STEPS):
+        error = (encoder(places) - wanted).square().mean() / scale
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(error)
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
 
 
 def save_artefact(model: Any, base_folder: Path, folder: Path) -> None:
