@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from studio.prose import Prose
 from studio.punctuation import find_emoji, find_exclamations, find_lists
-from studio.readability import GRADED_FROM_WORDS, find_grade
+from studio.reading_level import find_grade
 from studio.spelling import find_other_spelling
 
 # The end of what is usual: one text in twenty lies beyond it.
@@ -37,7 +37,7 @@ class Habits:
 def count_habits(proses: Sequence[Prose]) -> Habits:
     lists = Counter(has_comma for prose in proses for _, has_comma in find_lists(prose.text))
     words = Counter(word.lower for prose in proses if prose.is_english for word in prose.words)
-    grades = [find_grade(prose) for prose in proses if len(prose.words) >= GRADED_FROM_WORDS]
+    grades = map(find_grade, proses)
     return Habits(
         exclamations=[len(find_exclamations(prose.text)) for prose in proses],
         grades=[grade for grade in grades if grade is not None],

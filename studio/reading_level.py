@@ -1,19 +1,18 @@
 """How many years of school an English text asks of its reader: the Flesch-Kincaid grade.
 
 J. P. Kincaid, R. P. Fishburne, R. L. Rogers, B. S. Chissom: Derivation of new readability formulas for Navy
-enlisted personnel, Research Branch Report 8-75, 1975. Syllables are counted by rules of English spelling; the
-formula means nothing for other languages, and this module does not know which language a text is in.
+enlisted personnel, Research Branch Report 8-75, 1975. Syllables are counted by rules of English spelling,
+right for nearly every word. Knows no other language, for which the formula means nothing.
 """
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from functools import lru_cache
 
-from studio.sentences import split_sentences, split_words
+from studio.prose import Prose
 
-# The formula was made on passages; one long word in a short line would decide alone.
-_FEWEST_WORDS = 10
+# The grade of a line of a few words swings by several years with a single word.
+_FEWEST_WORDS = 12
 _VOWELS = re.compile(r"[aeiouyàâäéèêëíîïóôöúûü]+")
 # A vowel that is written and not spoken: "make", "makes", "baked", "unique", "lovely", "everyday".
 _SILENT = re.compile(
@@ -28,20 +27,28 @@ _PARTED = re.compile(
     r"|(?<=[a-z]{2}[^aeiouct])ier$|(?<!pr)iest$|(?<![qg])ual|(?<![qgs])uat|(?<![qg])ue(?=l|n[ct])"
     r"|(?<![qgbs])ui(?=n|d)|^gia|(?<=is)ms?$|(?<=as)ms?$|(?<=yth)ms?$"
 )
+_CONTRACTED = frozenset(("s", "t", "d", "m", "ll", "re", "ve"))
 _IRREGULAR = {"one": 1, "ones": 1, "once": 1, "aisle": 1, "someone": 2, "everyone": 3, "anyone": 3}
 
 
-def reading_grade(text: str) -> float | None:
-    """The school year from which a reader is at ease; None if too short to say, or not in Latin letters."""
-    words = split_words(text)
-    return grade_of(Counter(words), len(split_sentences(text)))
+def find_grade(prose: Prose) -> float | None:
+    """Of one text: the school year from which a reader is at ease; None if too short, or not in English."""
+    if len(prose.words) < _FEWEST_WORDS or not prose.is_english:
+        return None
+    # A number stands in pieces there ("2", "500"), which nobody speaks as such.
+    words = Counter(word.lower for word in prose.words if not word.text.isdigit())
+    return _apply_formula(words, prose.sentences)
 
 
-def grade_of(words: Mapping[str, int], sentences: int) -> float | None:
-    """The grade of words and sentences that were counted before."""
+def grade_of(words: Counter[str], sentences: int) -> float | None:
+    """The grade of many texts in English, whose words and sentences were counted before."""
+    return _apply_formula(words, sentences) if words.total() >= _FEWEST_WORDS else None
+
+
+def _apply_formula(words: Counter[str], sentences: int) -> float | None:
     spoken = [(syllables, count) for word, count in words.items() if (syllables := count_syllables(word))]
     total = sum(count for _, count in spoken)
-    if total < _FEWEST_WORDS or sentences == 0:
+    if total == 0 or sentences == 0:
         return None
     syllables = sum(syllables * count for syllables, count in spoken)
     return 0.39 * total / sentences + 11.8 * syllables / total - 15.59
@@ -54,12 +61,16 @@ def count_syllables(word: str) -> int:
     parts = [part for part in re.split(r"[-'\W\d_]+", plain) if part]
     if not parts:
         return int(any(sign.isdigit() for sign in word))
-    return sum(_count_in_part(part) for part in parts if part not in ("s", "t", "d", "m", "ll", "re", "ve"))
+    first, *others = parts
+    return sum(map(_count_in_part, [first, *(part for part in others if part not in _CONTRACTED)]))
 
 
 def _count_in_part(part: str) -> int:
     groups = len(_VOWELS.findall(part))
+    if not groups:
+        # "hmm", "TV": spoken somehow.
+        return int(any("a" <= sign <= "z" for sign in part))
     if groups < 2 or part in _IRREGULAR:
         # Also "lion", "diet": parted vowels can stand in the only group.
-        return _IRREGULAR.get(part) or min(groups, 1) + len(_PARTED.findall(part)) * (groups == 1)
+        return _IRREGULAR.get(part) or 1 + len(_PARTED.findall(part))
     return max(1, groups + len(_PARTED.findall(part)) - len(_SILENT.findall(part)))

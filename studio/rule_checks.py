@@ -14,7 +14,7 @@ from studio.facts import find_unsupported_in, read_fact_sheet
 from studio.kinds import find_band
 from studio.prose import Prose
 from studio.punctuation import find_emoji, find_exclamations, find_lists
-from studio.readability import GRADED_FROM_WORDS, find_grade
+from studio.reading_level import find_grade
 from studio.spelling import find_other_spelling
 from studio.word_lists import WordList, build_word_list, find_listed
 from studio.wording import render_count
@@ -136,7 +136,7 @@ def check_emoji(checked: CheckedText, ready: ReadyRules) -> Iterator[Remark]:
 
 def check_reading_grade(checked: CheckedText, ready: ReadyRules) -> Iterator[Remark]:
     most = ready.rules.reading_grade_at_most
-    if most is None or len(checked.prose.words) < GRADED_FROM_WORDS:
+    if most is None:
         return
     grade = find_grade(checked.prose)
     if grade is not None and grade > most:
