@@ -56,19 +56,29 @@ def find_dropped(dropped: Mapping[str, list[int]]) -> list[Finding]:
 
 
 def check_window(examples: Sequence[Example], counts: TokenCounts) -> list[Finding]:
-    """Examples that do not fit the model's window: it learns them only up to where they are cut."""
-    cut: list[int] = []
+    """Examples that do not fit the model's window: their oldest turns go, then the end of their answer."""
     lost: list[int] = []
+    cut: list[int] = []
+    shortened: list[int] = []
     missing = 0
-    for example, prompt, completion in zip(
-        examples, counts.prompt_tokens, counts.completion_tokens, strict=True
+    turns = counts.turn_tokens or [0] * len(examples)
+    for example, prompt, completion, earlier in zip(
+        examples, counts.prompt_tokens, counts.completion_tokens, turns, strict=True
     ):
-        if prompt >= counts.window_tokens:
+        # Earlier turns make room for the answer; nothing else of a prompt does.
+        alone = prompt - earlier
+        if alone >= counts.window_tokens:
             lost.append(example.row)
-        elif prompt + completion > counts.window_tokens:
+        elif alone + completion > counts.window_tokens:
             cut.append(example.row)
-            missing = max(missing, prompt + completion - counts.window_tokens)
-    return [*_lost_findings(lost, counts), *_cut_findings(cut, counts, missing)]
+            missing = max(missing, alone + completion - counts.window_tokens)
+        elif prompt + completion > counts.window_tokens:
+            shortened.append(example.row)
+    return [
+        *_lost_findings(lost, counts),
+        *_cut_findings(cut, counts, missing),
+        *_shortened_findings(shortened, counts),
+    ]
 
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -117,6 +127,23 @@ def _lost_findings(rows: list[int], counts: TokenCounts) -> list[Finding]:
             message=f"The prompt in {render_rows(rows)} alone fills all that the model reads at once "
             f"(about {_words(counts.window_tokens)} words), so nothing of the answer is learnt.",
             remedy="Shorten the prompt to what a writer needs to know.",
+        )
+    ]
+
+
+def _shortened_findings(rows: list[int], counts: TokenCounts) -> list[Finding]:
+    if not rows:
+        return []
+    verb = "is longer than the model reads" if len(rows) == 1 else "are longer than the model reads"
+    return [
+        Finding(
+            severity="note",
+            kind="turns-over-window",
+            rows=rows,
+            message=f"With all that was said before, {render_rows(rows)} {verb} at once (about "
+            f"{_words(counts.window_tokens)} words). The oldest turns are left out; the last question and "
+            "its answer are learnt whole.",
+            remedy="Nothing to do, unless the answer rests on how the conversation began.",
         )
     ]
 

@@ -137,6 +137,21 @@ def test_examples_beyond_the_window_are_named_by_row() -> None:
     assert "20\u00a0%" in cut.message
 
 
+def test_a_long_chat_is_not_called_lost_where_only_its_oldest_turns_go() -> None:
+    examples = [Example(prompt="a", completion="b", row=row) for row in (2, 3, 4, 5)]
+    counts = TokenCounts(
+        window_tokens=100,
+        prompt_tokens=[400, 150, 400, 60],
+        completion_tokens=[20, 75, 20, 40],
+        turn_tokens=[380, 100, 300, 40],
+    )
+    lost, cut, shortened = sort_findings(check_window(examples, counts))
+    assert (lost.kind, lost.rows) == ("prompt-over-window", [4])
+    assert (cut.kind, cut.rows) == ("over-window", [3])
+    assert "20\u00a0%" in cut.message
+    assert (shortened.kind, shortened.severity, shortened.rows) == ("turns-over-window", "note", [2])
+
+
 def test_5_000_rows_are_built_and_checked_in_two_seconds() -> None:
     rows = good(5000)
     started = time.process_time()
@@ -160,7 +175,7 @@ def chats(*turns: list[str]) -> Table:
 
 def test_earlier_turns_travel_with_their_example() -> None:
     examples, _ = build_examples(chats(["Hi", "Open today?"]), COLUMNS)
-    assert examples[0].turns == [Turn(role="user", text="Hi"), Turn(role="user", text="Open today?")]
+    assert examples[0].turns == (Turn(role="user", text="Hi"), Turn(role="user", text="Open today?"))
 
 
 def test_the_same_end_of_another_conversation_is_no_duplicate() -> None:
