@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from studio.prose import fold, read_prose
+from studio.prose import read_prose
+from studio.sentences import normalise_word
 
 FILE = Path(__file__).resolve().parent.parent / "assets" / "words" / "plain_english.txt"
 _WORDS_KEPT = 6_000
@@ -76,8 +77,8 @@ def count_shares(corpus: Path) -> dict[str, int]:
         words = Counter(_read_words(corpus / f"{shard}.jsonl.xz", sources))
         total = sum(words.values())
         for word, count in words.items():
-            shares[fold(word)] += count / total / len(REGISTERS)
-            small[fold(word)] += count / total / len(REGISTERS) if word.islower() else 0
+            shares[normalise_word(word)] += count / total / len(REGISTERS)
+            small[normalise_word(word)] += count / total / len(REGISTERS) if word.islower() else 0
     kept = [
         word
         for word, share in sorted(shares.items(), key=lambda item: -item[1])

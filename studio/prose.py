@@ -1,6 +1,8 @@
 """A text taken apart once for every rule: its words, each with its place, and where sentences begin.
 
-Knows the marks that end sentences and a few abbreviations that do not. Does not know any rule.
+Hyphens separate words here, so that a listed word is found in a compound; `sentences.py` keeps them whole.
+What follows an abbreviation begins no sentence, even where one does end, so that its capital is not excused.
+Does not know any rule.
 """
 
 import re
@@ -8,17 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from studio.sentences import ABBREVIATIONS, normalise_word
+
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _ENDS = frozenset(".!?…\n\r。！？")
 # After these a capital says nothing, but no sentence ends: "Delivery: Free", "the “Aurora”", "• Light".
 _OPENERS = frozenset(':;"“”„«»‘([•*–—|/')
-_ABBREVIATIONS = frozenset(
-    str.split(
-        """
-mr mrs ms dr prof st no nr vs e g i eg ie etc a p m am pm inc ltd co corp dept approx tel fig
-"""
-    )
-)
+# The pieces of "e.g.", "i.e." and "a.m." among them.
+_ABBREVIATIONS = ABBREVIATIONS | {"e", "g", "i", "a", "p", "m", "pm", "am"}
 _FUNCTION_WORDS = frozenset(
     str.split(
         """
@@ -91,14 +90,9 @@ def read_prose(text: str) -> Prose:
         gap = text[before:start]
         begins: Beginning = "" if gap == " " and words else _find_beginning(gap, words)
         word = match[0]
-        words.append(Word(word, fold(word) if has_curly else word.lower(), start, end, begins))
+        words.append(Word(word, normalise_word(word) if has_curly else word.lower(), start, end, begins))
         before = end
     return Prose(text, tuple(words))
-
-
-def fold(word: str) -> str:
-    """The form under which a word is looked up."""
-    return word.lower().replace("’", "'")
 
 
 def _find_beginning(gap: str, words: list[Word]) -> Beginning:

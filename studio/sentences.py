@@ -1,8 +1,9 @@
 """Cuts a text into sentences and words, in any script.
 
 Words are runs of letters and digits; a hyphen or an apostrophe inside holds them together. In scripts that
-put no spaces between words, every sign counts as one. Does not know any language's grammar, so that an
-abbreviation it has not heard of ends a sentence.
+put no spaces between words, every sign counts as one. Made to describe a voice; `prose.py` gives words with
+their places and parts them at hyphens, `words.py` those by which texts are held against each other. Does not
+know any language's grammar, so that an abbreviation it has not heard of ends a sentence.
 """
 
 import re
@@ -17,24 +18,31 @@ _STOPS = (
     r"\U0001f000-\U0001faff"
 )
 # Thai, Lao, Khmer, Burmese, kana, Chinese characters: no spaces between words.
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(
-    rf"[{_UNSPACED}]|(?=\w)[^{_STOPS}{_UNSPACED}]+(?:(?:[-'’\u2010\u2011](?=\w)|(?<=\d)[.,](?=\d))[^{_STOPS}{_UNSPACED}]+)*"
+    rf"[{UNSPACED}]|(?=\w)[^{_STOPS}{UNSPACED}]+(?:(?:[-'’\u2010\u2011](?=\w)|(?<=\d)[.,](?=\d))[^{_STOPS}{UNSPACED}]+)*"
 )
-_END = re.compile(r"(?:(?<![.!?…])[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？।]+[」』”]?|\n)\s*")
-# Titles and shortenings in which brands' texts have a point without an end; single letters are initials.
-_SHORTENED = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|no|nr|vs|etc|e\.g|i\.e|approx|incl|max|min|ca|bzw|z\.\s?b|d\.\s?h|mme|sra?"
-    r"|inc|ltd|co)|(?<![^\W_])[a-z])\.\s*\Z",
-    re.IGNORECASE,
+# Begins with one set of signs, so that the search skips from one to the next.
+_END = re.compile(
+    r"[.!?…。！？।\n](?:(?<=[.!?…])(?<![.!?…][.!?…])[.!?…]*+[\"'”’»)\]]*+(?=\s)|(?<=[。！？।])[。！？।]*[」』”]?|(?<=\n))\s*"
 )
+ABBREVIATIONS = frozenset(
+    str.split(
+        """
+mr mrs ms dr prof mme sr sra st no nr vs etc eg ie approx incl max min ca bzw inc ltd co corp dept tel fig
+"""
+    )
+)
+"""Titles and shortenings in which brands' texts have a point without an end, in small letters."""
+# Single letters are initials, or end "e.g." and "z. B.".
+_SHORTENED = re.compile(rf"(?:\b(?:{'|'.join(sorted(ABBREVIATIONS))})|(?<![^\W_])[a-z])\.\Z", re.IGNORECASE)
 _LONGEST_SHORTENED = 12
 
 
 @lru_cache(maxsize=65_536)
 def normalise_word(word: str) -> str:
-    """In small letters with a straight apostrophe, as words are counted."""
-    return word.casefold().replace("’", "'")
+    """In small letters with a straight apostrophe: the form in which words are counted and looked up."""
+    return word.lower().replace("’", "'")
 
 
 def split_words(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from studio.words import split_sentences
+from studio.sentences import split_sentences
 
 Values = NDArray[np.float64]
 _TIMES = {

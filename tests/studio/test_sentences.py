@@ -18,6 +18,8 @@ from studio.sentences import split_sentences, split_words
         ("“Really?” Yes… of course.", ["“Really?”", "Yes…", "of course."]),
         ("Inside:\n- one tent\n- two poles", ["Inside:", "- one tent", "- two poles"]),
         ("Wir liefern z. B. nach Wien. Gern!", ["Wir liefern z. B. nach Wien.", "Gern!"]),
+        ("Call our sales dept. in Leeds, tel. 12.", ["Call our sales dept. in Leeds, tel. 12."]),
+        ("Ready?! Go!!! Now", ["Ready?!", "Go!!!", "Now"]),
         ("今日は。元気？はい", ["今日は。", "元気？", "はい"]),
         ("वह आया। वह गया।", ["वह आया।", "वह गया।"]),
         ("no end", ["no end"]),
