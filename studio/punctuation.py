@@ -1,14 +1,14 @@
-"""Habits of punctuation: exclamation marks, the comma before the last "and" of a list, emoji.
+"""Where exclamation marks, emoji and the comma before the last "and" of a list stand in a text.
 
-Each function gives the places of a text, as (start, end), where a habit shows. Does not know what a brand
-wants, nor what words mean: a list is told from other commas by its shape.
+Each function gives places as (start, end). Does not know what a brand wants, nor how often a voice does it
+(`punctuation_habits.py`), nor what words mean: a list is told from other commas by its shape.
 """
 
 import re
 
 Span = tuple[int, int]
 
-_EXCLAMATION = re.compile(r"[!！]")
+EXCLAMATION = re.compile(r"[!！]")
 _LAST_AND = re.compile(r"(,?) (?:and|or) (?=\w)")
 _BREAK = re.compile(r"[.;:!?()—–\"“”\n]")
 # Longer than four words is no item of a list but a clause; longer than this no list of them.
@@ -28,24 +28,26 @@ _PRONOUN = re.compile(r"(?:i|you|we|they|it|he|she|there|this|that|which|who)\b"
 _SHORT_END = re.compile(r"[\w-]+(?: [\w-]+)?(?:[.!?;:)]|$)")
 # Signs that phones and browsers draw in colour: Unicode's emoji blocks, those older signs whose picture is
 # the default (emoji-data.txt, Emoji_Presentation) or in wide use as such, and any sign made one by U+FE0F.
-_EMOJI = re.compile(
-    "(?:[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\U0001f004\U0001f0cf\U0001f18e\U0001f191-\U0001f19a"
+EMOJI = re.compile(
+    "(?:[\U0001f1e6-\U0001f1ff]{2}|[\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff\U0001f004\U0001f0cf\U0001f18e\U0001f191-\U0001f19a"
     "\u231a\u231b\u23e9-\u23f3\u25fd\u25fe\u2600-\u2604\u260e\u2614\u2615\u2639\u263a\u2648-\u2653\u2665\u267b"
     "\u267f\u2693\u26a0\u26a1\u26aa\u26ab\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f0-\u26f5\u26f7-\u26fa"
     "\u26fd\u2702\u2705\u2708-\u270d\u270f\u2714\u2716\u2728\u2733\u2734\u2744\u2747\u274c\u274e\u2753-\u2755\u2757"
     "\u2763\u2764\u2795-\u2797\u27a1\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55]|[^\\w\\s]\ufe0f|[0-9#*]\ufe0f?\u20e3)"
-    "[\ufe0f\u200d\u20e3\U0001f3fb-\U0001f3ff\U0001f300-\U0001faff\U0001f1e6-\U0001f1ff\u2640\u2642\u2695\u2764]*"
+    # Skin tones, and whatever a joiner ties to it: a family is one.
+    "[\ufe0f\u20e3\U0001f3fb-\U0001f3ff]*(?:\u200d[^\\w\\s][\ufe0f\U0001f3fb-\U0001f3ff]*)*"
 )
+_EMOJI_RUN = re.compile(f"(?:{EMOJI.pattern})+")
 
 
 def find_exclamations(text: str) -> list[Span]:
     """One per mark: "wow!!" has two."""
-    return [match.span() for match in _EXCLAMATION.finditer(text)]
+    return [match.span() for match in EXCLAMATION.finditer(text)]
 
 
 def find_emoji(text: str) -> list[Span]:
-    """One per run of emoji: a family or a row of hearts is one place."""
-    return [] if text.isascii() else [match.span() for match in _EMOJI.finditer(text)]
+    """One per run of emoji: a row of hearts is one place."""
+    return [] if text.isascii() else [match.span() for match in _EMOJI_RUN.finditer(text)]
 
 
 def find_lists(text: str) -> list[tuple[Span, bool]]:

@@ -1,13 +1,13 @@
-"""The marks a voice sets: exclamation and question marks, dashes, ellipses, emoji, brackets, quotation marks.
+"""How often a voice sets each mark: exclamation and question marks, dashes, brackets, emoji and the like.
 
-Counted in any language. Does not judge whether a mark is right.
+Counted in any language. Does not say where in a text a mark stands (`punctuation.py`), nor if it is right.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_EMOJI = r"[\u231a-\u231b\u23e9-\u23f3\u2600-\u27bf\u2b50-\u2b55\U0001f1e6-\U0001f1ff\U0001f300-\U0001faff]"
+from studio.punctuation import EMOJI, EXCLAMATION
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,14 @@ class _Mark:
         return len(self.pattern.findall(text)) if may_be else 0
 
 
-MARKS: dict[str, _Mark] = {
-    "exclamation marks": _Mark(re.compile(r"[!！]"), "!！"),
+_MARKS: dict[str, _Mark] = {
+    "exclamation marks": _Mark(EXCLAMATION, "!！"),
     "question marks": _Mark(re.compile(r"[?？؟]"), "?？؟"),
     "dashes": _Mark(re.compile(r"[—―]|(?<=\s)[–-](?=\s)"), "—―–-"),
     "ellipses": _Mark(re.compile(r"…|\.{3,}"), "…."),
     "colons": _Mark(re.compile(r":(?=\s)|："), ":："),
     "brackets": _Mark(re.compile(r"[(（]"), "(（"),
-    # Skin tones and joiners belong to the emoji before them.
-    "emoji": _Mark(re.compile(rf"{_EMOJI}[\ufe0f\U0001f3fb-\U0001f3ff]?(?:\u200d{_EMOJI}\ufe0f?)*"), ""),
+    "emoji": _Mark(EMOJI, ""),
     "hashtags": _Mark(re.compile(r"(?<!\S)#[^\W\d]\w*"), "#"),
 }
 
@@ -42,10 +41,14 @@ class PunctuationHabit:
     share_of_texts: float
 
 
+def has_mark(name: str, text: str) -> bool:
+    return _MARKS[name].count(text) > 0
+
+
 def measure_punctuation(texts: Sequence[str], words: int) -> tuple[PunctuationHabit, ...]:
     """Every kind of mark, whether the voice uses it or not."""
     habits = []
-    for name, mark in MARKS.items():
+    for name, mark in _MARKS.items():
         counts = [mark.count(text) for text in texts]
         per_100 = 100 * sum(counts) / words if words else 0.0
         share = sum(count > 0 for count in counts) / max(len(texts), 1)

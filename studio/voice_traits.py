@@ -8,11 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studio.punctuation_habits import has_mark
 from studio.sentences import split_sentences
 
 Values = NDArray[np.float64]
@@ -77,7 +79,6 @@ def _begins_with_capital(text: str) -> bool:
     return next(filter(str.isalpha, text), "").isupper()
 
 
-_EMOJI = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 _CAPITALS = re.compile(r"\b[A-ZÀ-Þ]{4,}\W+[A-ZÀ-Þ]{4,}\b")
 
 MEASURES = (
@@ -86,12 +87,12 @@ MEASURES = (
     Measure(_lone_words, 0.06, _describe_lone_words),
 )
 HABITS = (
-    Habit(lambda text: "!" in text, "exclamation marks"),
-    Habit(lambda text: "?" in text, "questions"),
-    Habit(lambda text: not text.isascii() and _EMOJI.search(text) is not None, "emoji"),
+    Habit(partial(has_mark, "exclamation marks"), "exclamation marks"),
+    Habit(partial(has_mark, "question marks"), "questions"),
+    Habit(partial(has_mark, "emoji"), "emoji"),
     Habit(lambda text: _CAPITALS.search(text) is not None, "words in capitals"),
     Habit(lambda text: "\n" in text.strip(), "line breaks"),
-    Habit(lambda text: "…" in text or "..." in text, "dots that trail off"),
+    Habit(partial(has_mark, "ellipses"), "dots that trail off"),
     Habit(lambda text: ";" in text, "semicolons"),
     Habit(_begins_with_capital, "a capital at the start"),
 )

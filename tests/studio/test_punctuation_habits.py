@@ -15,6 +15,8 @@ from studio.punctuation_habits import measure_punctuation
         ("colons", "Inside: tent. At 10:30", 1),
         ("brackets", "(one) and (two)", 2),
         ("emoji", "👍🏽 👩‍👩‍👧 ❤️ ☕", 4),
+        ("emoji", "🎉🎉🎉 🇩🇪🇫🇷 5️⃣ 🏃‍♀️👍🏽", 8),
+        ("emoji", "✓ → © ™ ➤ • 日本 ☕", 1),
         ("hashtags", "#spring #2024 a#b #été", 2),
     ],
 )
