@@ -13,18 +13,13 @@ from typing import Literal, get_args
 
 import phonenumbers
 
+from studio.email_addresses import find_emails
 from studio.street_addresses import find_addresses
 
 PersonalKind = Literal["e-mail", "phone number", "card number", "bank account", "address"]
 MASKS = frozenset(f"[{kind}]" for kind in get_args(PersonalKind))
 """What stands in a text for what was masked."""
 
-_EMAIL = re.compile(
-    r"\w[\w.%+'’-]{0,63}(?:@| ?[\[(]at[\])] ?)[\w-]{1,63}(?:(?:\.| ?[\[(]dot[\])] ?| dot )[\w-]{1,63}){0,4}"
-    r"(?:\.| ?[\[(]dot[\])] ?| dot )[a-z]{2,24}\b",
-    re.IGNORECASE,
-)
-_EMAIL_HINTS = ("@", "at)", "at]", "AT)", "AT]")
 _CARD = re.compile(r"(?<![\w.,/+-])[2-6]\d{3}(?:[ -]?\d{2,6}){2,4}(?![\w-])")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?!\w)")
 _NUMBER = re.compile(
@@ -78,8 +73,7 @@ def mask(text: str) -> str:
 
 def _find_all(text: str) -> Iterator[Place]:
     """The surest kinds first: a bank number holds digits that would pass for a phone's."""
-    if any(hint in text for hint in _EMAIL_HINTS):
-        yield from (Place("e-mail", *match.span()) for match in _EMAIL.finditer(text))
+    yield from (Place("e-mail", start, end) for start, end in find_emails(text))
     if not any(digit in text for digit in "0123456789"):
         return
     if _DIGITS.search(text):

@@ -7,10 +7,16 @@ import re
 from collections.abc import Iterator
 
 _NAME = r"[A-ZÀ-Þ][\w'’-]*"
-_SHORT = "St|Rd|Ave|Ln|Dr|Ct|Sq|Blvd|Pl|Pkwy|Hwy"
+_LONG = {
+    "st": "street", "rd": "road", "ave": "avenue", "av": "avenue", "ln": "lane", "dr": "drive", "ct": "court",
+    "sq": "square", "blvd": "boulevard", "pl": "place", "pkwy": "parkway", "hwy": "highway",
+    "cres": "crescent",
+}  # fmt: skip
+_STRASSE = re.compile(r"str(?:aße)?\b")
+_SHORT = "|".join(map(str.capitalize, _LONG))
 _ENGLISH = (
     "Street|Road|Avenue|Lane|Drive|Court|Square|Boulevard|Way|Place|Terrace|Close|Crescent|Parkway|Highway|Row|"
-    "Gardens|Mews|Quay|Wharf|Hill"
+    "Gardens|Mews|Quay|Wharf|Hill|Parade|Alley"
 )
 _GERMAN = "straße|strasse|str\\.|weg|platz|allee|gasse|ufer|damm|chaussee"
 _FRENCH = "rue|avenue|boulevard|place|chemin|allée|quai|impasse|cours|route"
@@ -24,6 +30,9 @@ _ADDRESS = re.compile(
     rf"|\b{_NAME} (?:{_GERMAN.title()}) {_HOUSE}"
     rf"|\b\d{{1,4}}(?: ?bis| ?ter)?,? (?:{_FRENCH}) "
     rf"(?:(?:de la|de l['’]|des|du|de|d['’]) ?)?{_NAME}(?: {_NAME})*"
+    # In small letters throughout only after words that mean nothing else behind a number.
+    r"|\b\d{1,4}(?: ?bis| ?ter)?,? (?:rue (?:(?:de|du|des|la|le|les) )*|"
+    r"(?:avenue|boulevard|quai) (?:(?:de|du|des|la|le|les) )+)[\w’'-]+"
     rf"|\b(?:{_SOUTHERN}) (?:(?:de|del|della|di|da|las|los|la) )*{_NAME}(?: {_NAME})*,? \d{{1,4}}\b"
     rf"|\b[A-Z]\w*(?:{_DUTCH}) {_HOUSE}"
     r"|\b(?:P\. ?O\.|PO) Box \d{1,6}\b|\bPostfach \d[\d ]{1,8}\d\b"
@@ -41,3 +50,10 @@ def find_addresses(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each."""
     if any(hint in text for hint in _HINTS):
         yield from (match.span() for match in _ADDRESS.finditer(text))
+
+
+def normalise_address(written: str) -> str:
+    """Any text in the form in which two ways of writing a street are the same: in small letters, in full."""
+    words = written.lower().replace(",", " ").split()
+    full = " ".join(_LONG.get(word.rstrip(".,"), word.rstrip(".,;")) for word in words)
+    return _STRASSE.sub("strasse", full)
