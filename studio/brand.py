@@ -10,13 +10,12 @@ from functools import lru_cache
 
 from engine.contract.brand import Brand
 from engine.contract.records import Example, Finding, Severity
-from studio.kinds import find_kind
 from studio.prose import Prose, read_prose
 from studio.rule_checks import RULE_CHECKS, CheckedText, ReadyRules, Remark, make_ready
 from studio.word_lists import build_word_list, find_listed
 from studio.wording import render_list, render_rows
 
-__all__ = ["Remark", "check_examples_by_rules", "check_text", "count_uses", "find_kind"]
+__all__ = ["Remark", "check_examples_by_rules", "check_text", "count_uses"]
 
 _BRANDS_KEPT_READY = 8
 _WORDS_NAMED = 5

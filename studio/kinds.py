@@ -1,6 +1,8 @@
 """Which kind of text a prompt asks for, and how long such a text may be.
 
-A kind is what its prompts begin with: "Write a product description", "Define". Does not know the texts.
+A kind is what its prompts begin with: "Write a product description", "Define". Told from one prompt alone, by
+how English asks; `prompt_kinds.py` finds what many prompts share, in any language, and so knows none of a
+single prompt. Does not know the texts.
 """
 
 import re

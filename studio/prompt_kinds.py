@@ -2,7 +2,7 @@
 
 A kind is the beginning that many prompts share, as long as it stays shared; names and numbers of what is
 asked about are where it ends. Prompts that share no beginning make no kind. Does not know what prompts
-mean.
+mean, nor how long their texts may be: a rule must hold for one prompt alone (`kinds.py`).
 """
 
 import re

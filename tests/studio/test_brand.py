@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.contract.brand import Brand, BrandRules, Fact, LengthBand
 from engine.contract.records import Example
-from studio.brand import check_examples_by_rules, check_text, count_uses, find_kind
+from studio.brand import check_examples_by_rules, check_text, count_uses
 from studio.brand_suggestions import suggest_rules
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
@@ -186,27 +186,6 @@ def test_the_length_of_a_kind_goes_before_the_length_of_all_others() -> None:
     [remark] = check_text("Tea is here at last", brand, "write a subject line about tea")
     assert "where the prompt begins with “Write a subject line”" in remark.message
     assert check_text("Tea is here at last", brand, "Write a subject liner note") == []
-
-
-@pytest.mark.parametrize(
-    ("prompt", "kind"),
-    [
-        (
-            "Write a product description for the TrailHug 50L Backpack by Legend.",
-            "Write a product description",
-        ),
-        ("Write a product description: Vigor 2.0 Insulated Jacket", "Write a product description"),
-        ("Product description for Gravity Harness, Gravitator.", "Product description"),
-        ("Describe the Trek Xtreme Hiking Shoes from Raptor Elite.", "Describe"),
-        ("Define: patriot", "Define"),
-        ("Write a friendly reply to a customer who waits.", "Write a friendly reply"),
-        ("Summarise this support ticket:\nHello", "Summarise"),
-        ("  ", ""),
-        ("", ""),
-    ],
-)
-def test_a_kind_is_what_its_prompts_begin_with(prompt: str, kind: str) -> None:
-    assert find_kind(prompt) == kind
 
 
 def test_remarks_stand_in_the_order_of_the_text() -> None:
