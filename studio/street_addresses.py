@@ -27,10 +27,11 @@ _ADDRESS = re.compile(
     rf"\b\d{{1,5}}[A-Za-z]?,? (?:{_NAME}\.? |\d{{1,3}}(?:st|nd|rd|th) ){{1,4}}"
     rf"(?:(?:{_ENGLISH})\b|(?:{_SHORT})\b\.?)"
     rf"|\b(?:{_NAME} )?[A-ZÄÖÜ]\w*(?:{_GERMAN}) {_HOUSE}"
+    # In any case only where the word means nothing else.
+    rf"|\b\w+(?i:straße|strasse) {_HOUSE}"
     rf"|\b{_NAME} (?:{_GERMAN.title()}) {_HOUSE}"
     rf"|\b\d{{1,4}}(?: ?bis| ?ter)?,? (?:{_FRENCH}) "
     rf"(?:(?:de la|de l['’]|des|du|de|d['’]) ?)?{_NAME}(?: {_NAME})*"
-    # In small letters throughout only after words that mean nothing else behind a number.
     r"|\b\d{1,4}(?: ?bis| ?ter)?,? (?:rue (?:(?:de|du|des|la|le|les) )*|"
     r"(?:avenue|boulevard|quai) (?:(?:de|du|des|la|le|les) )+)[\w’'-]+"
     rf"|\b(?:{_SOUTHERN}) (?:(?:de|del|della|di|da|las|los|la) )*{_NAME}(?: {_NAME})*,? \d{{1,4}}\b"
@@ -42,7 +43,7 @@ _HINTS = (
     *(f" {word}" for word in f"{_ENGLISH}|{_SHORT}".split("|")),
     *(word.replace("\\", "") for word in f"{_GERMAN}|{_GERMAN.title()}|{_DUTCH}|{_SOUTHERN}".split("|")),
     *(f" {word} " for word in _FRENCH.split("|")),
-    *("Box ", "Postfach "),
+    *("STRASSE ", "STRAßE ", "Box ", "Postfach "),
 )
 
 

@@ -72,6 +72,8 @@ PERSONAL: list[tuple[str, list[tuple[str, str]]]] = [
     ("Our old flat, 7 St John's Road, was small.", [("address", "7 St John's Road")]),
     ("Come to 350 5th Avenue.", [("address", "350 5th Avenue")]),
     ("Lieferung an Lindenstraße 14 in Köln.", [("address", "Lindenstraße 14")]),
+    ("ich wohne in der lindenstraße 14", [("address", "lindenstraße 14")]),
+    ("VERSAND: LINDENSTRASSE 14", [("address", "LINDENSTRASSE 14")]),
     ("Ich wohne Am Alten Markt, Hauptstr. 5a.", [("address", "Hauptstr. 5a")]),
     ("Bitte an Berliner Allee 102 senden.", [("address", "Berliner Allee 102")]),
     ("Je suis au 14 rue de la Paix à Paris.", [("address", "14 rue de la Paix")]),
