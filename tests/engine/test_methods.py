@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM
 from engine.contract.records import METHOD_NAMES, MethodName, Recipe
 from engine.methods import get_method, max_example_tokens
 from engine.models import load_base, load_tokenizer, read_shape
+from engine.workspace import ASSETS
 
 PROMPT = "Describe the tent."
 
@@ -193,3 +194,15 @@ def test_counting_needs_no_torch() -> None:
     )
     root = Path(__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_p_tunings_virtual_tokens_begin_where_the_models_own_tokens_lie():
+    torch.manual_seed(0)
+    base = load_base(ASSETS / "models" / "starter")
+    embeddings = base.get_input_embeddings().weight.detach().clone()
+    adapted = get_method("p-tuning").prepare_model(base, Recipe(method="p-tuning", virtual_tokens=20))
+    with torch.no_grad():
+        virtual = adapted.prompt_encoder["default"](torch.arange(20))
+    likeness = torch.nn.functional.cosine_similarity(virtual[:, None], embeddings[None], dim=-1)
+    assert likeness.max(dim=1).values.min() > 0.9
+    assert len(set(likeness.argmax(dim=1).tolist())) > 15
