@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from engine.contract.brand import Brand
-from engine.contract.failures import EngineFailure
 from engine.contract.records import (
     MAX_EXAMPLES,
     MAX_NAME_CHARACTERS,
@@ -17,133 +15,31 @@ from engine.contract.records import (
     Finding,
     NewDataset,
 )
-from studio.background import Tell
 from studio.checkup import Checkup, check_up
 from studio.draft import Draft
 from studio.examples import build_examples
-from studio.files import FILE_TYPES
 from studio.findings import sort_findings
 from studio.navigation import page
 from studio.numbering import number_rows
-from studio.sources import Source, pasted
-from studio.table import Table
+from studio.sources import Source
 from studio.ui.actions import show_main_button
 from studio.ui.doctor import show_doctor
 from studio.ui.findings import show_findings
 from studio.ui.grid import show_grid
-from studio.ui.notices import attempt, say
+from studio.ui.intake import bring, has_sample, read_or_explain, show_first_words, show_sample_offer
+from studio.ui.notices import attempt
 from studio.ui.reading import show_reading
-from studio.ui.session import SAMPLE_FILE, engine, forget, recall, remember
+from studio.ui.session import engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
-from studio.ui.tables import choose_columns, choose_sheet, show_amount, show_split
+from studio.ui.tables import choose_columns, show_amount, show_split
 from studio.ui.text import clean, escape
 from studio.ui.versions import show_versions
 from studio.ui.waiting import wait_for
 from studio.wording import render_count
 
-SMALL_BYTES = 300_000
 SMALL_EXAMPLES = 1_500
 EDITED = "Edited by hand"
 NO_BRAND = Brand()
-
-
-def has_sample(opened: OpenProject) -> bool:
-    """True while the sample texts stand where a table of the person's own would."""
-    is_offered = opened.project.is_sample and opened.dataset is None
-    return bool(recall(f"sample-{opened.project.id}", is_offered))
-
-
-def bring(opened: OpenProject) -> Source | None:
-    """What the person brings, as a file or from the clipboard; else the sample if they chose it."""
-    uploaded = st.file_uploader(
-        "Drop your file here",
-        type=list(FILE_TYPES),
-        key=f"upload-{opened.project.id}",
-        help="A table (CSV, Excel, LibreOffice), JSON lines, or plain text with one text in each paragraph. "
-        "Up to 25 MB and 20,000 rows.",
-    )
-    if uploaded is not None:
-        return Source(uploaded.name, uploaded.getvalue())
-    if text := paste(opened):
-        return pasted(text)
-    if has_sample(opened):
-        return Source(SAMPLE_FILE.name, SAMPLE_FILE.read_bytes())
-    return None
-
-
-def paste(opened: OpenProject) -> str:
-    with st.expander("Or paste cells from Excel or Google Sheets", icon=":material/content_paste:"):
-        return st.text_area(
-            "Pasted cells or texts",
-            key=f"paste-{opened.project.id}",
-            height=140,
-            placeholder="Mark the cells in your spreadsheet, copy them, and paste them here. "
-            "Texts with an empty line between them are fine too.",
-            label_visibility="collapsed",
-        ).strip("\n")
-
-
-def show_first_words(is_sample: bool) -> None:
-    with st.container(key="lead-examples"):
-        if is_sample:
-            st.markdown("A sample to try with: what an outdoor shop was asked for, and what it wrote.")
-        else:
-            st.markdown(
-                "Bring what was asked for and the text your brand wrote, or just the texts. "
-                "Fifty good examples are a start; two hundred are better."
-            )
-
-
-def show_sample_offer(opened: OpenProject) -> None:
-    st.caption("A table may look like this. The names of the columns do not matter.")
-    st.table(
-        pd.DataFrame(
-            {
-                "Prompt": ["Describe our wool beanie.", "Announce the spring sale by e-mail."],
-                "Text": ["Warm ears, clear head. …", "The snow is going, and so are our winter prices. …"],
-            }
-        ),
-        hide_index=True,
-        border="horizontal",
-    )
-    if st.button("Use the sample texts instead", type="tertiary"):
-        remember(f"sample-{opened.project.id}", True)
-        st.rerun()
-
-
-def read_or_explain(source: Source) -> Table | None:
-    """The table, or None after the reason and the way out have been said."""
-    limit_key, sheet_key = f"limit-{source.key}", f"sheet-{source.key}"
-    limit, sheet = recall(limit_key), recall(sheet_key)
-
-    def read(tell: Tell) -> Table:
-        tell("Reading your table", 0.1)
-        return source.read(limit, sheet)
-
-    try:
-        table = wait_for(
-            f"table-{source.key}-{limit}-{sheet}",
-            read,
-            len(source.data) < SMALL_BYTES,
-            "Reading your table …",
-        )
-    except EngineFailure as error:
-        say(error.failure)
-        if error.failure.code == "too_many_examples":
-            offer_limits(limit_key)
-        return None
-    choose_sheet(table, sheet_key)
-    return table
-
-
-def offer_limits(limit_key: str) -> None:
-    with st.container(horizontal=True):
-        if st.button("Take rows from everywhere", type="primary"):
-            remember(limit_key, "sample")
-            st.rerun()
-        if st.button("Take the first rows"):
-            remember(limit_key, "first")
-            st.rerun()
 
 
 def open_draft(key: str, examples: Sequence[Example]) -> Draft:

@@ -22,9 +22,10 @@ _TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "dow
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """Validation loss on the sample voice (176 examples, starter, base 3.203), the best within 6 epochs:
+    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter, base 2.824:
 
-    learning rate    1e-3 2.335    2e-3 2.279    4e-3 2.291    (rank 16); 4e-3 2.332 (rank 8)
+    learning rate    1e-3 2.160    2e-3 2.106    4e-3 2.126    (rank 16)
+    rank             8 2.144       32 2.127                    (2e-3)
     """
     batch_size = recipe.batch_size or batch_size_for(examples, few=8)
     return fill(
