@@ -73,12 +73,13 @@ def test_pasted_cells_lead_to_rules_that_are_filled_in_and_kept(studio_url: str,
     page.get_by_role("tab", name="Rules").click()
     page.get_by_role("button", name="Fill in from your examples").click()
     page.get_by_role("button", name="Keep rules and facts").click()
+    expect(page.get_by_text("Kept. Your examples are now held")).to_be_visible(timeout=30_000)
     page.reload()
     page.get_by_role("tab", name="Rules").click()
-    expect(page.get_by_label("Words we use")).to_have_value(
+    expect(page.get_by_role("textbox", name="Words we use")).to_have_value(
         re.compile("outdoor|durable|perfect"), timeout=30_000
     )
-    page.get_by_label("A text").fill("Buy it now!!!!")
+    page.get_by_role("textbox", name="A text").fill("Buy it now!!!!")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_text("4 exclamation marks")).to_be_visible(timeout=30_000)
 
