@@ -128,6 +128,6 @@ with st.container(horizontal=True, vertical_alignment="center"):
 if asked or again:
     ask(run, prompt, brand_text, creativity, length, seed + 1 if again else seed)
 elif answers:
-    show_answers(answers)
+    show_answers(answers, engine().brand(opened.project.id))
     show_brand_text(answers)
     show_way_on(opened, run)

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from engine.contract.brand import Brand
 from engine.contract.failures import EngineFailure
 from engine.contract.records import AnswerEvent, AnswerRequest, Side
+from studio.brand import check_text
 from studio.ui.session import engine
-from studio.ui.text import isolate
+from studio.ui.text import escape, isolate
+from studio.wording import render_count
 
+REMARKS_SHOWN = 6
 SIDES: dict[Side, str] = {"base": "Untouched model", "tuned": "Your voice"}
 Places = dict[Side, tuple[DeltaGenerator, DeltaGenerator]]
 """For each side where its text goes, and where the note below it."""
@@ -82,7 +86,26 @@ def render_note(event: AnswerEvent) -> str:
     return "Cut at the chosen length." if event.ended_by == "length" else "Ended by itself."
 
 
-def show_answers(answers: Answers) -> None:
+def show_answers(answers: Answers, brand: Brand) -> None:
+    """Both answers with what each breaks of the brand's rules, if the brand has any."""
     for side, (text, note) in draw_sides().items():
-        text.text(render_text(answers.texts.get(side, ""), "(It said nothing.)"))
+        answer = answers.texts.get(side, "")
+        text.text(render_text(answer, "(It said nothing.)"))
         note.caption(answers.notes.get(side, ""))
+    if brand != Brand():
+        _show_remarks(answers, brand)
+
+
+def _show_remarks(answers: Answers, brand: Brand) -> None:
+    st.subheader("Held against your brand’s rules", anchor=False)
+    grid = st.grid(2, min_column_width=300, gap="small")
+    for side, title in SIDES.items():
+        remarks = check_text(answers.texts.get(side, ""), brand, answers.prompt)
+        with grid.cell():
+            st.markdown(
+                f"**{title}**: {render_count(len(remarks), 'remark') if remarks else 'nothing to remark'}"
+            )
+            for remark in remarks[:REMARKS_SHOWN]:
+                st.markdown(f"- {escape(remark.message)}")
+            if len(remarks) > REMARKS_SHOWN:
+                st.caption(f"And {render_count(len(remarks) - REMARKS_SHOWN, 'more remark')}.")

@@ -1,5 +1,7 @@
 """Compare: both sides, as text and nothing but text, with the brand's own words beside them."""
 
+from engine.contract.brand import Brand, BrandRules
+
 
 def button(app, label):
     return next(item for item in app.button if item.label == label)
@@ -73,3 +75,14 @@ def test_a_failure_while_answering_is_said_where_it_happened(pretend_engine, ope
     button(app, "Write both").click()
     app.run()
     assert "Many answers are being written" in app.warning[0].value
+
+
+def test_answers_are_held_against_the_brands_rules(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    run = pretend_engine.add_run(pretend_engine.add_dataset(project.id))
+    pretend_engine.brands[project.id] = Brand(rules=BrandRules(words_we_never_use=("jacket",)))
+    app = open_page("compare", project=project.id, run=run.id)
+    button(app, "Write both").click()
+    app.run()
+    assert any("jacket" in item.value and "never" in item.value for item in app.markdown)
+    assert any(item.value == "**Your voice**: nothing to remark" for item in app.markdown)
