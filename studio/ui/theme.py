@@ -49,7 +49,8 @@ h1 { padding-top: 0.25rem !important; letter-spacing: -0.015em; line-height: 1.1
 /* what moves, what is pressed, what has the focus */
 [data-stale="true"] { opacity: 1 !important; }
 :focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
-button[data-variant="segmented_control"][aria-checked="true"] { color: inherit !important; }
+button[data-variant="segmented_control"][aria-checked="true"],
+[role="tab"][aria-selected="true"], [role="tab"][aria-selected="true"] p { color: inherit !important; }
 ::placeholder { color: inherit !important; opacity: 0.72; }
 [data-testid="stBaseButton-primary"]:hover, [data-testid="stBaseLinkButton-primary"]:hover {
   background-color: #0e6655; filter: brightness(0.92); }
