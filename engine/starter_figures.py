@@ -167,6 +167,7 @@ def sample_answers(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Iterable[str],
     max_new_tokens: int = MAX_NEW_TOKENS,
+    temperature: float = TEMPERATURE,
 ) -> list[tuple[str, bool]]:
     """An answer to each prompt and whether it ended by itself; the same every time on one machine."""
     torch.manual_seed(SAMPLING_SEED)
@@ -181,7 +182,7 @@ def sample_answers(
             attention_mask=(ids != tokenizer.pad_token_id).long(),
             max_new_tokens=min(max_new_tokens, room),
             do_sample=True,
-            temperature=TEMPERATURE,
+            temperature=temperature,
             top_k=0,
             top_p=TOP_P,
         )

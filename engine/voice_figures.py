@@ -1,6 +1,7 @@
 """Does the starter take on a voice? Measured on real examples with the real trainer, for the starter's card.
 
-    python -m engine.voice_figures FILE.csv ... --sweep     the grid from which the methods' defaults come
+    python -m engine.voice_figures FILE.csv ... --sweep                         where the defaults come from
+    python -m engine.voice_figures FILE.csv --method lora --answers 0.4         ten prompts, both answers
 
 A file has the columns Prompt and Text; every tenth row is held out. Knows the trainer's order and result, and
 how to ask base and tuned model. Does not know pretraining, the database or the studio.
@@ -24,7 +25,7 @@ from engine.encoding import encode_example
 from engine.methods import get_method, max_example_tokens
 from engine.models import fingerprint, read_shape
 from engine.run_files import Order, Result
-from engine.starter_figures import sample_answers, summed_nats
+from engine.starter_figures import TEMPERATURE, sample_answers, summed_nats
 from engine.workspace import ASSETS, RunFolder
 
 STARTER = ASSETS / "models" / "starter"
@@ -70,7 +71,9 @@ def measure_voice(file: Path, base: Path, answer: bool = True) -> Iterator[Voice
         yield measure_recipe(file, base, Recipe(method=method), answer and method == SHOWN_METHOD)
 
 
-def measure_recipe(file: Path, base: Path, recipe: Recipe, answer: bool = False) -> VoiceFigures:
+def measure_recipe(
+    file: Path, base: Path, recipe: Recipe, answer: bool = False, temperature: float = TEMPERATURE
+) -> VoiceFigures:
     """Tune as `recipe` says, then ask base and tuned model about the rows that were held out."""
     examples = read_voice(file)
     train = [example for example in examples if example.split == "train"]
@@ -89,7 +92,8 @@ def measure_recipe(file: Path, base: Path, recipe: Recipe, answer: bool = False)
         if answer:
             prompts = [example.prompt for example in held_out[:SHOWN_ANSWERS]]
             told = [
-                [text for text, _ in sample_answers(one, tokenizer, prompts)] for one in (untouched, tuned)
+                [text for text, _ in sample_answers(one, tokenizer, prompts, temperature=temperature)]
+                for one in (untouched, tuned)
             ]
             answers = tuple(zip(prompts, *told, strict=True))
         return VoiceFigures(
@@ -220,15 +224,26 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, default=STARTER, help="folder of the base model")
     parser.add_argument("--method", choices=METHOD_NAMES, action="append", help="only this one")
     parser.add_argument("--sweep", action="store_true", help="the grid instead of the defaults")
+    parser.add_argument(
+        "--answers", type=float, metavar="TEMPERATURE", help="answer ten held-out prompts at this temperature"
+    )
     options = parser.parse_args(arguments)
     for file in options.files:
         for method in options.method or METHOD_NAMES:
             for knobs in GRID[method] if options.sweep else ({},):
-                one = measure_recipe(file, options.model, Recipe(method=method, **knobs))
+                one = measure_recipe(
+                    file,
+                    options.model,
+                    Recipe(method=method, **knobs),
+                    options.answers is not None,
+                    options.answers or TEMPERATURE,
+                )
                 losses = f"base {one.base_loss:.3f}  3 examples {one.shots_loss:.3f}  tuned {one.loss:.3f}"
                 plan = f"{one.recipe.epochs} epochs of batches of {one.recipe.batch_size}"
                 settings = f"{one.voice:24} {method:12} {knobs or 'defaults'!s:45}"
                 print(f"{settings} {losses}  {plan}  {one.seconds:.0f} s", flush=True)
+                for prompt, untouched, tuned in one.answers:
+                    print(f"\n> {prompt}\n\nuntouched: {untouched}\n\ntuned:     {tuned}")
 
 
 if __name__ == "__main__":

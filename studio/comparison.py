@@ -24,9 +24,9 @@ class Choice(Generic[_Value]):
 
 
 CREATIVITY: tuple[Choice[float], ...] = (
-    Choice("careful", "Careful", 0.3, "Keeps to the likeliest words: even and predictable."),
-    Choice("balanced", "Balanced", 0.7, "Some variety, few slips."),
-    Choice("bold", "Bold", 1.0, "Unexpected words, and now and then a slip."),
+    Choice("careful", "Careful", 0.2, "Keeps to the likeliest words: even and predictable."),
+    Choice("balanced", "Balanced", 0.4, "Some variety, few slips."),
+    Choice("bold", "Bold", 0.8, "Unexpected words, and now and then a slip."),
 )
 # Three quarters of a word per token: about 45, 120 and 240 words.
 LENGTH: tuple[Choice[int], ...] = (
