@@ -363,7 +363,7 @@ class AnswerRequest(Record):
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
     sides: Annotated[list[Side], Field(min_length=1, max_length=2)] = ["base", "tuned"]
     max_tokens: Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS)] = 160
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.4
     """0 always takes the most likely token."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
