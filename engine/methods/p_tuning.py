@@ -84,11 +84,12 @@ def _begin_with_words(adapted: Any, embeddings: "torch.Tensor") -> None:
     places = torch.arange(len(wanted))
     optimizer = torch.optim.Adam(encoder.parameters(), lr=_FITTING_RATE)
     scale = wanted.square().mean()
-    for _ in range(_FITTING_STEPS):
-        error = (encoder(places) - wanted).square().mean() / scale
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(error)
-        optimizer.step()
+    with torch.enable_grad():
+        for _ in range(_FITTING_STEPS):
+            error = (encoder(places) - wanted).square().mean() / scale
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(error)
+            optimizer.step()
     optimizer.zero_grad(set_to_none=True)
 
 

@@ -51,7 +51,8 @@ def _show_way_back(draft: Draft) -> Draft:
 
 
 def _show_with_buttons(draft: Draft, finding: Finding, key: str) -> Draft:
-    name = f"{key}-{draft.id}-{finding.kind}-{finding.rows[:1]}"
+    # The same before and after another repair, so that a quick second click is not lost.
+    name = f"{key}-{finding.kind}-{hash(tuple(finding.rows))}"
     proposed = REPAIRS.get(finding.kind)
     with st.container(key=f"finding-{name}"):
         show_finding(finding)

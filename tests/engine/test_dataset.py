@@ -23,7 +23,7 @@ def test_a_line_written_before_there_were_turns_is_still_read() -> None:
 
 
 def test_every_turn_comes_back_as_it_was_and_counts_for_the_fingerprint(tmp_path: Path) -> None:
-    turns = [Turn(role="system", text="Be brief.\r\n"), Turn(role="user", text="e\u0301 \u2028 <|end|>")]
+    turns = (Turn(role="system", text="Be brief.\r\n"), Turn(role="user", text="e\u0301 \u2028 <|end|>"))
     rows = [ROWS[0].model_copy(update={"turns": turns}), ROWS[1]]
     lines = render_examples(rows)
     save_examples(tmp_path / "rows.jsonl", lines)

@@ -44,6 +44,7 @@ def test_an_ugly_export_is_mended_shown_and_kept(studio_url: str, page: Page, ug
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Put the letters right").click()
     page.get_by_role("button", name="Keep the plain text").click()
+    expect(page.get_by_text("turned into plain text")).to_be_visible(timeout=30_000)
     page.get_by_role("button", name="Mask it").click()
     expect(page.get_by_text("personal data masked")).to_be_visible(timeout=30_000)
 
