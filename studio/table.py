@@ -12,11 +12,9 @@ from typing import Literal
 from engine.contract.failures import EngineFailure
 from engine.contract.records import MAX_EXAMPLES, Finding, Turn
 from studio.cells import Record, Sheet, read_cells
-from studio.decoding import Decoded, read_text
+from studio.decoding import Decoded
 from studio.header import Header, find_header, name_columns
 from studio.ragged import fit_cells
-from studio.shapes import is_json
-from studio.signatures import FROM_ITS_PROGRAM, refuse
 from studio.unsavable import mend_records
 from studio.wording import render_bytes
 from studio.wrapped_rows import unwrap_rows
@@ -67,15 +65,6 @@ class Table:
     def column(self, name: str) -> list[str]:
         position = self.columns.index(name)
         return [row.cells[position] for row in self.rows]
-
-
-def read_table(data: bytes, file_name: str, limit: Limit | None = None) -> Table:
-    """Read a delimited table. Raises EngineFailure: `too_many_examples` if a `limit` would help."""
-    check_size(data, file_name)
-    decoded = read_text(data)
-    if is_json(decoded.text):
-        refuse("a JSON file", FROM_ITS_PROGRAM)
-    return read_delimited(decoded, file_name, limit)
 
 
 def read_delimited(decoded: Decoded, file_name: str, limit: Limit | None) -> Table:

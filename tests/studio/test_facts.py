@@ -15,7 +15,7 @@ from engine.contract.failures import EngineFailure
 from studio.fact_claims import ClaimKind
 from studio.fact_sheet import read_facts
 from studio.facts import find_claims, find_unsupported
-from studio.table import read_table
+from studio.files import read_file
 
 SHEET = (
     ("Brand", "Harbour & Pine"),
@@ -323,12 +323,12 @@ def test_claims_never_overlap() -> None:
 
 
 def test_a_fact_sheet_without_headings_keeps_its_first_row() -> None:
-    table = read_table(b"Brand;Harbour and Pine\nDelivery;3 to 5 working days\n", "facts.csv")
+    table = read_file(b"Brand;Harbour and Pine\nDelivery;3 to 5 working days\n", "facts.csv")
     assert [fact.name for fact in read_facts(table)] == ["Brand", "Delivery"]
 
 
 def test_a_fact_sheet_is_read_from_a_small_table() -> None:
-    table = read_table(b"Fact;What is true\nDelivery;3 to 5 days\nEmpty;\n;Wool only\n", "facts.csv")
+    table = read_file(b"Fact;What is true\nDelivery;3 to 5 days\nEmpty;\n;Wool only\n", "facts.csv")
     assert read_facts(table) == [
         Fact(name="Delivery", value="3 to 5 days"),
         Fact(name="", value="Wool only"),
@@ -345,4 +345,4 @@ def test_a_fact_sheet_is_read_from_a_small_table() -> None:
 )
 def test_a_table_that_is_no_fact_sheet_is_refused_with_the_reason(table: str, said: str) -> None:
     with pytest.raises(EngineFailure, match=said):
-        read_facts(read_table(table.encode(), "facts.csv"))
+        read_facts(read_file(table.encode(), "facts.csv"))

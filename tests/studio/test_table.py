@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import MAX_EXAMPLES
-from studio.table import MAX_FILE_BYTES, Table, read_table
+from studio.files import read_file
+from studio.table import MAX_FILE_BYTES, Table
 
 
 def read(text: str) -> Table:
-    return read_table(text.encode(), "table.csv")
+    return read_file(text.encode(), "table.csv")
 
 
 def kinds(table: Table) -> dict[str, list[int]]:
@@ -136,19 +137,14 @@ def test_a_very_long_cell_is_no_error() -> None:
 @pytest.mark.parametrize("data", [b"", b"\n\n \n", b"\xef\xbb\xbf", b"\xff\xfe", b"prompt,text\n", b"a"])
 def test_nothing_in_it_is_a_sentence(data: bytes) -> None:
     with pytest.raises(EngineFailure) as caught:
-        read_table(data, "table.csv")
+        read_file(data, "table.csv")
     assert caught.value.failure.code == "bad_request"
     assert caught.value.failure.what_to_do
 
 
-def test_json_is_no_delimited_table() -> None:
-    with pytest.raises(EngineFailure, match="JSON"):
-        read('[{"prompt": "a", "completion": "b"}]')
-
-
 def test_a_file_over_25_megabytes_is_refused() -> None:
     with pytest.raises(EngineFailure, match="26 MB"):
-        read_table(b"a" * (MAX_FILE_BYTES + 1), "table.csv")
+        read_file(b"a" * (MAX_FILE_BYTES + 1), "table.csv")
 
 
 def _many_rows(count: int) -> bytes:
@@ -161,7 +157,7 @@ def test_200_000_rows_are_refused_at_once_and_the_cap_is_named() -> None:
     data = _many_rows(200_000)
     started = time.monotonic()
     with pytest.raises(EngineFailure) as caught:
-        read_table(data, "table.csv")
+        read_file(data, "table.csv")
     assert time.monotonic() - started < 2
     assert caught.value.failure.code == "too_many_examples"
     assert "about 200,000 rows" in caught.value.failure.what_happened
@@ -170,12 +166,12 @@ def test_200_000_rows_are_refused_at_once_and_the_cap_is_named() -> None:
 
 def test_too_many_rows_can_be_cut_or_sampled_with_their_numbers_kept() -> None:
     data = _many_rows(30_000)
-    first, sample = read_table(data, "table.csv", "first"), read_table(data, "table.csv", "sample")
+    first, sample = read_file(data, "table.csv", limit="first"), read_file(data, "table.csv", limit="sample")
     assert [row.number for row in first.rows] == list(range(2, MAX_EXAMPLES + 2))
     assert len(sample.rows) == MAX_EXAMPLES
     assert sample.rows[-1].number > 29_000
     assert all(row.cells[0] == f"Ask {row.number - 2}" for row in sample.rows)
-    assert sample == read_table(data, "table.csv", "sample")
+    assert sample == read_file(data, "table.csv", limit="sample")
 
 
 cell_text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=40)
@@ -194,7 +190,7 @@ def test_any_text_survives_a_spreadsheet(rows: list[tuple[str, str]], delimiter:
     data = buffer.getvalue().encode(encoding)
     if not written:
         return
-    table = read_table(data, "table.csv")
+    table = read_file(data, "table.csv")
     assert [row.cells for row in table.rows] == written
 
 
@@ -204,5 +200,5 @@ def test_any_text_survives_a_spreadsheet(rows: list[tuple[str, str]], delimiter:
 )
 def test_western_text_survives_windows_1252(words: list[str]) -> None:
     text = " ".join(["Enjoy", *words, "tonight"])
-    table = read_table(f"Prompt;Text\nAsk;{text}\n".encode("cp1252"), "table.csv")
+    table = read_file(f"Prompt;Text\nAsk;{text}\n".encode("cp1252"), "table.csv")
     assert table.column("Text") == [text]
