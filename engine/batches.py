@@ -34,9 +34,12 @@ class Batch:
     learnt: torch.Tensor
     targets: torch.Tensor
     """The learnt tokens, row by row: one for each true in `learnt`."""
+    hidden: torch.Tensor | None = None
+    """(rows, positions, hidden size), where the frozen layers have been run already."""
 
     def to(self, device: torch.device) -> "Batch":
-        return Batch(self.input_ids.to(device), self.learnt.to(device), self.targets.to(device))
+        moved = (self.input_ids.to(device), self.learnt.to(device), self.targets.to(device))
+        return Batch(*moved, None if self.hidden is None else self.hidden.to(device))
 
 
 def read_examples(file: Path) -> list[Example]:
@@ -91,7 +94,7 @@ def plan_epoch(lengths: list[int], batch_size: int, seed: int, epoch: int) -> li
     return [batches[number] for number in random.permutation(len(batches))]
 
 
-def evaluation_batches(dataset: Dataset, rows: list[int], pad_id: int) -> list[Batch]:
+def plan_evaluation(dataset: Dataset, rows: list[int]) -> list[list[int]]:
     """The chosen rows, shortest first, as many together as _EVALUATION_TOKENS allow."""
     length = [tokens for tokens, _ in sizes(dataset)]
     groups: list[list[int]] = []
@@ -100,4 +103,4 @@ def evaluation_batches(dataset: Dataset, rows: list[int], pad_id: int) -> list[B
             groups[-1].append(row)
         else:
             groups.append([row])
-    return [make_batch(dataset, group, pad_id) for group in groups]
+    return groups

@@ -34,8 +34,6 @@ class MethodRates(Record):
 
     startup_seconds: float
     """From the start of a trainer's process to its first step: imports, weights, method."""
-    trying_flops_per_second: float
-    """Of choosing the number format: the work of the first batch over the seconds of all tries."""
     step_seconds: float
     """Each step's, whatever its size."""
     training_flops_per_second: float
@@ -99,7 +97,6 @@ def assume_calibration(machine: Machine, weight_bytes: int) -> Calibration:
     per_second = ASSUMED_FLOPS_PER_SECOND.get(machine.device, machine.cores * per_core)
     rates = MethodRates(
         startup_seconds=10.0,
-        trying_flops_per_second=per_second / 8,
         step_seconds=0.02,
         training_flops_per_second=per_second,
         evaluation_flops_per_second=per_second,

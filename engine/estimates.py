@@ -107,11 +107,10 @@ class FinishedRun:
 
 def count_seconds(work: Work, rates: MethodRates) -> Seconds:
     evaluation = work.evaluation_flops / rates.evaluation_flops_per_second
-    trying = work.training_flops / max(1, work.steps) / rates.trying_flops_per_second
     steps = work.steps * rates.step_seconds + work.training_flops / rates.training_flops_per_second
     checkpoints = min(MOST_CHECKPOINT_SHARE, rates.finishing_seconds / SECONDS_BETWEEN_CHECKPOINTS)
     return Seconds(
-        fixed=rates.startup_seconds + trying + evaluation + rates.finishing_seconds,
+        fixed=rates.startup_seconds + evaluation + rates.finishing_seconds,
         stepwise=(steps + work.evaluations * evaluation) * (1 + checkpoints),
     )
 

@@ -66,9 +66,6 @@ class Start:
 class Timing:
     """One method when everything is warm. Work is counted operations; of several tries the fastest counts."""
 
-    trying: float
-    """Choosing the number format, on the first batch."""
-    trying_work: float
     steps: dict[float, float]
     """Work of a step -> its seconds."""
     evaluation: float
@@ -125,14 +122,13 @@ class Probe:
         attempt.prepare()
         prepared = seconds_since_process_start() - waited_seconds()
         resident = _resident_bytes(attempt.device)
-        first_try, second_try = (_timed(lambda: attempt.try_step("fp32")) for _ in range(2))
-        attempt.resume()
+        resumed = _timed(attempt.resume)
         first_step = _timed(attempt.take_step)
         # The same batch once more.
         attempt.progress.step = 0
         second_step = _timed(attempt.take_step)
         return Start(
-            seconds=prepared + max(0.0, first_try - second_try) + max(0.0, first_step - second_step),
+            seconds=prepared + resumed + max(0.0, first_step - second_step),
             adapter_seconds=_timed(_import_peft),
             resident_bytes=resident,
             precision=attempt.progress.precision,
@@ -144,14 +140,12 @@ class Probe:
         attempt = self._attempt(method)
         attempt.prepare()
         _reset_peak(attempt.device)
-        trying = _timed(attempt.resume)
+        attempt.resume()
         steps = self._time_steps(attempt)
         evaluations = [_timed(attempt.evaluate) for _ in range(EVALUATIONS)]
         peak = _peak_bytes(attempt.device)
         counted = self._count_bytes(attempt)
         return Timing(
-            trying=trying,
-            trying_work=self._step_work(attempt, attempt.batch_after(0)),
             steps=steps,
             evaluation=min(evaluations),
             evaluation_work=self._evaluation_work(attempt),
@@ -187,7 +181,10 @@ class Probe:
 
     def _evaluation_work(self, attempt: Attempt) -> float:
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
-        return sum(batch_flops(flops.evaluation, *_sizes(batch)) for batch in attempt.validation)
+        return sum(
+            batch_flops(flops.evaluation, *_sizes(attempt.make_batch("validation", rows)))
+            for rows in attempt.validation
+        )
 
     def _examples(self, split: Split) -> list[Example]:
         lengths = [count for count in WORDS_PER_EXAMPLE for _ in range(self._batch_size)]
@@ -225,7 +222,6 @@ def _rates(timing: Timing, startup_seconds: float) -> MethodRates:
     step_seconds, flops_per_second = fit_line(list(timing.steps.items()))
     return MethodRates(
         startup_seconds=startup_seconds,
-        trying_flops_per_second=timing.trying_work / timing.trying,
         step_seconds=step_seconds,
         training_flops_per_second=flops_per_second,
         evaluation_flops_per_second=timing.evaluation_work / timing.evaluation,

@@ -15,9 +15,9 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
@@ -27,9 +27,10 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from engine import checkpoints, faults, schedule
-from engine.batches import Batch, evaluation_batches, make_batch, plan_epoch, read_examples, sizes, tokenize
+from engine.activations import Activations
+from engine.batches import Batch, make_batch, plan_epoch, plan_evaluation, read_examples, sizes, tokenize
 from engine.contract.failures import EngineFailure
-from engine.contract.records import Metric
+from engine.contract.records import Metric, Split
 from engine.device import Precision, choose_precision, detect_device, environment, peak_memory_bytes
 from engine.evaluation import CompletionLoss, validation_loss
 from engine.journal import Commands, Journal, seconds_since_process_start
@@ -88,6 +89,7 @@ class Attempt:
         self.first_step_at = self.saved_at = self.begun
         self.checkpoint_interval = checkpoint_interval(0.0)
         self.plans: dict[int, list[list[int]]] = {}
+        self.activations: dict[Split, Activations] = {}
 
     # --- the story ------------------------------------------------------------------------------------
 
@@ -161,19 +163,22 @@ class Attempt:
         self.loss = CompletionLoss(self.model, self.device, self.progress.precision)
 
     def read_data(self, base_folder: Path) -> None:
-        tokenizer, shape = load_tokenizer(base_folder), read_shape(base_folder)
+        tokenizer, self.shape = load_tokenizer(base_folder), read_shape(base_folder)
         examples = read_examples(self.order.dataset_file)
-        window = max_example_tokens(shape.window_tokens, self.recipe)
+        window = max_example_tokens(self.shape.window_tokens, self.recipe)
         self.train = tokenize(tokenizer, examples, "train", window)
+        self.held_out = tokenize(tokenizer, examples, "validation", window)
         if not len(self.train):
             raise EngineFailure("too_few_examples", "No example is left to learn from.")
-        held_out = tokenize(tokenizer, examples, "validation", window)
         self.pad_id = tokenizer.pad_token_id or 0
         self.train_sizes = sizes(self.train)
         rows = schedule.choose_validation_rows(
-            self.train_sizes, sizes(held_out), self.recipe, self.method.count_flops(shape, self.recipe)
+            self.train_sizes,
+            sizes(self.held_out),
+            self.recipe,
+            self.method.count_flops(self.shape, self.recipe),
         )
-        self.validation = evaluation_batches(held_out, rows, self.pad_id)
+        self.validation = plan_evaluation(self.held_out, rows)
         self.steps = schedule.count_steps(len(self.train), self.recipe)
         self.evaluation_steps = schedule.evaluation_steps(self.steps, self.epochs)
 
@@ -191,12 +196,20 @@ class Attempt:
             shutil.rmtree(left)
         found = checkpoints.load_newest_checkpoint(self.folder.checkpoints, self.identity())
         if found is None:
-            chosen = choose_precision(self.device, self.try_step)
+            chosen = choose_precision(self.device, self.shape.hidden_size, self.shape.intermediate_size)
             self.progress.precision, self.progress.precision_reason = chosen.name, chosen.reason
         else:
             self.restore(found)
             self.journal.write(resumed_from_step=found.step)
         self.loss.precision = self.progress.precision
+        self.keep_activations()
+
+    def keep_activations(self) -> None:
+        """Where layers are frozen from the bottom up, each text goes through them once."""
+        if self.loss.frozen_layers:
+            keep = partial(Activations, self.loss, pad_id=self.pad_id, folder=self.folder.root)
+            self.activations["train"] = keep(self.train, self.plan(0))
+            self.activations["validation"] = keep(self.held_out, self.validation)
 
     def identity(self) -> dict[str, Any]:
         """What a checkpoint must share with this attempt to be of the same run."""
@@ -216,12 +229,6 @@ class Attempt:
         self.earlier_seconds = self.progress.working_seconds
         if found.state["environment"] != environment(self.device, self.progress.precision):
             self.progress.exact = False
-
-    def try_step(self, precision: Precision) -> None:
-        """A step's forward and backward that teaches nothing, to time it."""
-        self.loss.precision = precision
-        torch.autograd.backward(self.loss(self.batch_after(0)))
-        self.optimizer.zero_grad(set_to_none=True)
 
     # --- learning -------------------------------------------------------------------------------------
 
@@ -251,10 +258,18 @@ class Attempt:
     def batch_after(self, step: int) -> Batch:
         """The batch of step `step` + 1: the same for a run that was resumed."""
         epoch, position = divmod(step, self.steps_per_epoch)
+        return self.make_batch("train", self.plan(epoch)[position])
+
+    def plan(self, epoch: int) -> list[list[int]]:
         if epoch not in self.plans:
             lengths = [tokens for tokens, _ in self.train_sizes]
             self.plans = {epoch: plan_epoch(lengths, self.recipe.batch_size or 1, self.recipe.seed, epoch)}
-        return make_batch(self.train, self.plans[epoch][position], self.pad_id)
+        return self.plans[epoch]
+
+    def make_batch(self, split: Split, rows: list[int]) -> Batch:
+        if split in self.activations:
+            return self.activations[split].make_batch(rows)
+        return make_batch(self.train if split == "train" else self.held_out, rows, self.pad_id)
 
     def evaluation_is_due(self) -> bool:
         step = self.progress.step
@@ -265,8 +280,9 @@ class Attempt:
         """The validation loss at this step, at step 0 of the base; nothing if told to leave meanwhile."""
         begun = time.monotonic()
         progress = self.progress
-        with self.untouched_base() if progress.step == 0 else nullcontext():
-            loss = validation_loss(self.loss, self.validation, give_up=self.commands.is_urgent)
+        with self.loss.untouched_base() if progress.step == 0 else nullcontext():
+            batches = (self.make_batch("validation", rows) for rows in self.validation)
+            loss = validation_loss(self.loss, batches, give_up=self.commands.is_urgent)
         if loss is None:
             return
         if progress.step and not math.isfinite(loss):
@@ -287,18 +303,6 @@ class Attempt:
             self.best = checkpoints.copy_tensors(self.learnt)
         else:
             progress.worse_in_a_row += 1
-
-    @contextmanager
-    def untouched_base(self) -> Iterator[None]:
-        """The base inside the model to train; without an adapter, that is the model until its first step."""
-        if not self.method.IS_ADAPTER:
-            yield
-            return
-        with self.model.disable_adapter():
-            yield
-        # PEFT switches on whatever belongs to an adapter, also what must not learn.
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in self.learnt)
 
     def tell(self, train_loss: float | None, **figures: float) -> None:
         metric = Metric(

@@ -104,7 +104,7 @@ def plan_training(lengths: list[Tokens], batch_size: int) -> list[list[Tokens]]:
 
 
 def plan_evaluation(lengths: list[Tokens]) -> list[list[Tokens]]:
-    """As `batches.evaluation_batches`: shortest first, as many together as EVALUATION_TOKENS allow."""
+    """As `batches.plan_evaluation`: shortest first, as many together as EVALUATION_TOKENS allow."""
     batches: list[list[Tokens]] = []
     for tokens in sorted(lengths, key=sum):
         if batches and (len(batches[-1]) + 1) * sum(tokens) <= EVALUATION_TOKENS:

@@ -1,25 +1,19 @@
 """A detected value travels with its reason, and a gain within the noise changes nothing."""
 
-import time
-
 import pytest
 import torch
 
 from engine.device import (
     Device,
-    Precision,
     autocast,
     choose_precision,
     detect_device,
     environment,
     peak_memory_bytes,
+    time_product,
 )
 
 CPU = Device("cpu", "a test")
-
-
-def pretend(seconds: dict[Precision, float]):  # type: ignore[no-untyped-def]
-    return lambda precision: time.sleep(seconds[precision])
 
 
 def test_the_device_says_why() -> None:
@@ -31,14 +25,22 @@ def test_bf16_is_taken_only_where_it_is_clearly_faster(
     brief: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("VOICEWRIGHT_PRECISION", raising=False)
-    chosen = choose_precision(CPU, pretend({"fp32": 0.02, "bf16": brief}))
+    seconds = {"fp32": 0.02, "bf16": brief}
+    monkeypatch.setattr("engine.device.time_product", lambda precision, *sizes: seconds[precision])
+    chosen = choose_precision(CPU, 64, 128)
     assert chosen.name == expected
-    assert "ms in bf16" in chosen.reason
+    assert "µs in bf16" in chosen.reason
+
+
+def test_a_larger_product_takes_longer() -> None:
+    assert time_product("fp32", 1024, 4096) > time_product("fp32", 64, 64) > 0
 
 
 def test_an_order_overrules_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICEWRIGHT_PRECISION", "bf16")
-    assert choose_precision(CPU, pretend({"fp32": 0, "bf16": 1})).name == "bf16"
+    seconds = {"fp32": 0.0, "bf16": 1.0}
+    monkeypatch.setattr("engine.device.time_product", lambda precision, *sizes: seconds[precision])
+    assert choose_precision(CPU, 64, 128).name == "bf16"
 
 
 def test_autocast_keeps_the_weights_as_they_are() -> None:

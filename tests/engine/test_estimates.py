@@ -53,7 +53,6 @@ CALIBRATION = Calibration(
         METHOD_NAMES,
         MethodRates(
             startup_seconds=4.0,
-            trying_flops_per_second=2e10,
             step_seconds=0.04,
             training_flops_per_second=2e11,
             evaluation_flops_per_second=2e11,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from engine.batches import evaluation_batches, make_batch, plan_epoch, sizes, tokenize
+from engine.batches import make_batch, plan_epoch, plan_evaluation, sizes, tokenize
 from engine.contract.records import Example, MethodName, Recipe
 from engine.device import Device
 from engine.encoding import encode_example
@@ -44,9 +44,9 @@ def test_only_completions_count_and_padding_does_not(
     data = tokenize(load_tokenizer(tiny_model_folder), examples, "train", 256)
     loss = CompletionLoss(model, CPU, "fp32")
     assert validation_loss(loss, [make_batch(data, [0, 1, 2, 3], 1)]) == pytest.approx(expected, rel=1e-4)
-    assert validation_loss(loss, evaluation_batches(data, [0, 1, 2, 3], 1)) == pytest.approx(
-        expected, rel=1e-4
-    )
+    assert validation_loss(
+        loss, [make_batch(data, rows, 1) for rows in plan_evaluation(data, [0, 1, 2, 3])]
+    ) == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_head_is_whole_again_after_a_loss(tiny_model_folder: Path, examples: list[Example]) -> None:
@@ -59,7 +59,12 @@ def test_the_head_is_whole_again_after_a_loss(tiny_model_folder: Path, examples:
 def test_an_evaluation_can_be_given_up(tiny_model_folder: Path, examples: list[Example]) -> None:
     data = tokenize(load_tokenizer(tiny_model_folder), examples, "validation", 256)
     loss = CompletionLoss(load_base(tiny_model_folder), CPU, "fp32")
-    assert validation_loss(loss, evaluation_batches(data, [0, 1], 1), give_up=lambda: True) is None
+    assert (
+        validation_loss(
+            loss, [make_batch(data, rows, 1) for rows in plan_evaluation(data, [0, 1])], give_up=lambda: True
+        )
+        is None
+    )
 
 
 def test_nothing_to_evaluate_gives_no_loss(tiny_model_folder: Path) -> None:

@@ -1,0 +1,65 @@
+"""From normed hidden states straight to the loss: the scores of a wide vocabulary are never kept.
+
+A piece at a time, the scores are made, and on the way the gradients with them: what would be read again in
+the backward pass is small. Knows tensors. Does not know models or batches.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_SCORES_AT_ONCE = 8_000_000
+"""32 MB in fp32. Larger pieces cost memory, smaller ones time."""
+_MULTIPLE = 128
+"""Rows of a piece are rounded up: oneDNN compiles and keeps a kernel for every shape it meets in bf16."""
+
+
+def summed_cross_entropy(rows: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
+    """Cross-entropy in nats, summed, in fp32.
+
+    `rows` (learnt tokens, size), `weight` of the head (vocabulary, size), `targets` (learnt tokens). Products
+    are made in `dtype`.
+    """
+    loss: Tensor = _HeadLoss.apply(rows, weight, targets, dtype)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _HeadLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
+        learns_rows, learns_weight = ctx.needs_input_grad[:2]
+        narrow = weight.to(dtype)
+        row_gradients = torch.empty_like(rows) if learns_rows else None
+        weight_gradient = torch.zeros_like(weight) if learns_weight else None
+        loss = rows.new_zeros(())
+        at_once = max(_MULTIPLE, _SCORES_AT_ONCE // len(weight) // _MULTIPLE * _MULTIPLE)
+        for start in range(0, len(rows), at_once):
+            wanted = targets[start : start + at_once]
+            count = len(wanted)
+            piece = rows.new_zeros(-(-count // _MULTIPLE) * _MULTIPLE, rows.shape[1], dtype=dtype)
+            piece[:count] = rows[start : start + at_once]
+            scores = (piece @ narrow.t()).float()
+            total = scores.logsumexp(dim=1, keepdim=True)
+            places = (torch.arange(count), wanted)
+            loss += (total[:count, 0] - scores[places]).sum()
+            if not (learns_rows or learns_weight):
+                continue
+            scores.sub_(total).exp_()
+            scores[places] -= 1.0
+            scores[count:] = 0.0
+            surprise = scores.to(dtype)
+            if row_gradients is not None:
+                row_gradients[start : start + at_once] = (surprise @ narrow)[:count]
+            if weight_gradient is not None:
+                weight_gradient += surprise.t() @ piece
+        ctx.gradients = row_gradients, weight_gradient
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        row_gradients, weight_gradient = (
+            None if found is None else found.mul_(gradients[0]) for found in ctx.gradients
+        )
+        ctx.gradients = None
+        return row_gradients, weight_gradient, None, None

@@ -1,0 +1,125 @@
+"""Our layers give what transformers' layers give, forward and back, with every method around them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from engine.contract.records import MethodName, Recipe
+from engine.llama_body import LlamaBody, can_build
+from engine.methods import get_method
+
+IDS = torch.randint(0, 300, (3, 17), generator=torch.Generator().manual_seed(1))
+# Of the norm of a gradient: what fp32 rounds, and what bf16 with its 8 bits does.
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.04}
+
+
+def build_config(**changes: Any) -> LlamaConfig:
+    sizes = {
+        "vocab_size": 300,
+        "hidden_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "intermediate_size": 96,
+        "max_position_embeddings": 128,
+        "tie_word_embeddings": True,
+    }
+    return LlamaConfig(**(sizes | changes))
+
+
+def build_model(method: MethodName, config: LlamaConfig | None = None) -> Any:
+    """A random base with the method around it, its learnt parts no longer zero."""
+    torch.manual_seed(0)
+    base = LlamaForCausalLM(config or build_config())
+    recipe = get_method(method).build_recipe(Recipe(method=method), 100)
+    model = get_method(method).prepare_model(base, recipe)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name and parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return model
+
+
+def run_reference(model: Any) -> Tensor:
+    """(texts, positions, size) after the last layer, before the last norm."""
+    base = model.get_base_model() if hasattr(model, "peft_config") else model
+    seen: dict[str, Tensor] = {}
+    hook = base.model.norm.register_forward_hook(lambda module, inputs, output: seen.update(last=inputs[0]))
+    model(input_ids=IDS, use_cache=False)
+    hook.remove()
+    return seen["last"]
+
+
+def find_gradients(model: Any, run: Callable[[], Tensor]) -> dict[str, Tensor]:
+    model.zero_grad(set_to_none=True)
+    hidden = run()
+    weights = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(2))
+    torch.autograd.backward((hidden * weights).sum())
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("key_heads", [1, 2, 4])
+def test_hidden_states_and_gradients_are_those_of_transformers(
+    method_name: MethodName, key_heads: int, dtype: torch.dtype
+) -> None:
+    model = build_model(method_name, build_config(num_key_value_heads=key_heads))
+    assert can_build(model)
+    body = LlamaBody(model, dtype)
+    expected, found = run_reference(model), body.run(body.embed(IDS))
+    assert (found - expected).norm() < TOLERANCE[dtype] * expected.norm()
+
+    wanted = find_gradients(model, lambda: run_reference(model))
+    ours = find_gradients(model, lambda: body.run(body.embed(IDS)))
+    assert ours.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        assert (ours[name] - gradient).norm() < TOLERANCE[dtype] * gradient.norm(), name
+
+
+def test_what_has_been_learnt_is_seen_at_the_next_use(method_name: MethodName) -> None:
+    model = build_model(method_name)
+    body = LlamaBody(model, torch.float32)
+    body.run(body.embed(IDS))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.mul_(1.5)
+    assert torch.allclose(body.run(body.embed(IDS)), run_reference(model), atol=1e-4)
+
+
+def test_nothing_frozen_gets_a_gradient_and_frozen_layers_keep_nothing() -> None:
+    model = build_model("last-layers")
+    body = LlamaBody(model, torch.float32)
+    assert body.frozen_layers == 1
+    hidden = body.run(body.embed(IDS), last=1)
+    assert not hidden.requires_grad
+    gradients = find_gradients(model, lambda: body.run(hidden, first=1))
+    assert set(gradients) == {name for name, p in model.named_parameters() if p.requires_grad} - {
+        name for name in gradients if "lora_" in name
+    }
+
+
+def test_only_where_the_first_layers_are_frozen_can_they_be_skipped() -> None:
+    frozen = {
+        name: LlamaBody(build_model(name), torch.float32).frozen_layers
+        for name in ("all-layers", "p-tuning", "lora")
+    }
+    assert frozen == {"all-layers": 0, "p-tuning": 0, "lora": 0}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"attention_bias": True}, {"mlp_bias": True}, {"hidden_act": "gelu"}, {"attention_dropout": 0.1}],
+)
+def test_other_kinds_of_llama_are_left_to_transformers(changes: dict[str, Any]) -> None:
+    assert not can_build(LlamaForCausalLM(build_config(**changes)))
+
+
+def test_scaled_rotary_positions_are_those_of_transformers() -> None:
+    scaling = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
+    model = build_model("all-layers", build_config(rope_parameters=scaling))
+    body = LlamaBody(model, torch.float32)
+    assert torch.allclose(body.run(body.embed(IDS)), run_reference(model), atol=1e-4)
