@@ -107,10 +107,11 @@ class FinishedRun:
 
 def count_seconds(work: Work, rates: MethodRates) -> Seconds:
     evaluation = work.evaluation_flops / rates.evaluation_flops_per_second
+    once = work.once_flops / rates.evaluation_flops_per_second
     steps = work.steps * rates.step_seconds + work.training_flops / rates.training_flops_per_second
     checkpoints = min(MOST_CHECKPOINT_SHARE, rates.finishing_seconds / SECONDS_BETWEEN_CHECKPOINTS)
     return Seconds(
-        fixed=rates.startup_seconds + evaluation + rates.finishing_seconds,
+        fixed=rates.startup_seconds + once + evaluation + rates.finishing_seconds,
         stepwise=(steps + work.evaluations * evaluation) * (1 + checkpoints),
     )
 
@@ -234,7 +235,7 @@ def estimate_run(
     method = get_method(recipe.method)
     recipe = method.build_recipe(recipe, len(lengths.train))
     calibration = calibration or assume_calibration(machine, 4 * shape.parameters)
-    work = count_work(shape, recipe, lengths)
+    work = count_work(shape, recipe, lengths, shape.is_plain_llama and machine.device == "cpu")
     counted = count_seconds(work, calibration.rates[recipe.method])
     correction = learn_correction(history, recipe.method, calibration)
     early, typical, late = (

@@ -11,21 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from engine.llama_layer import JointMap, LayerSizes, LlamaLayer, Map, Rotation
-
-_PLAIN_ROTATIONS = ("default", "linear", "llama3", "yarn")
-"""Those that do not depend on the length of the text."""
+from engine.models import is_plain_llama
 
 
 def can_build(model: Any) -> bool:
     """Whether all of the model is as `LlamaLayer` has it, and lies in the processor's memory."""
-    config = model.config
-    return bool(
-        config.model_type == "llama"
-        and config.hidden_act == "silu"
-        and not (config.attention_bias or config.mlp_bias or config.attention_dropout)
-        and config.rope_parameters["rope_type"] in _PLAIN_ROTATIONS
-        and all(parameter.device.type == "cpu" for parameter in model.parameters())
-    )
+    on_processor = all(parameter.device.type == "cpu" for parameter in model.parameters())
+    return on_processor and is_plain_llama(model.config.to_dict())
 
 
 class LlamaBody:

@@ -7,6 +7,7 @@ Importing this module imports neither torch nor transformers: the supervisor ask
 
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import file_digest, sha256
@@ -31,6 +32,8 @@ MODEL_TYPES = frozenset({"llama", "mistral", "qwen2", "qwen3", "gemma2", "gemma3
 CODE_LOADING_KEYS = frozenset(
     {"auto_map", "custom_pipelines", "custom_code", "_attn_implementation_internal"}
 )
+# Rotary positions that do not depend on the length of the text.
+_STEADY_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
 _PLAIN_ATTENTION = (None, "eager", "sdpa")
 # The files that decide what a model computes; a model card may change without making it another model.
 _LOADED_SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".model", ".txt"})
@@ -64,6 +67,8 @@ class ModelShape:
     """Of all files in the folder."""
     tokenizer_bytes: int
     """Of the tokenizer and chat template, which every artefact carries along."""
+    is_plain_llama: bool = True
+    """Whether its layers can be run by `llama_layer.py`."""
 
     @property
     def projections(self) -> dict[str, tuple[int, int]]:
@@ -252,9 +257,21 @@ def read_shape(folder: Path) -> ModelShape:
             layer_parameters=sum(size for name, size in tensors.items() if ".layers.0." in f".{name}"),
             bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
             tokenizer_bytes=sum(file.stat().st_size for file in tokenizer_files(folder)),
+            is_plain_llama=is_plain_llama(config),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable("its config.json lacks a size", "Choose a complete model folder.") from error
+
+
+def is_plain_llama(config: Mapping[str, Any]) -> bool:
+    """Whether a model of this config.json is a Llama as first published: no biases, no dropout, SwiGLU."""
+    rotation = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    return bool(
+        config.get("model_type") == "llama"
+        and config.get("hidden_act", "silu") == "silu"
+        and not any(config.get(key) for key in ("attention_bias", "mlp_bias", "attention_dropout"))
+        and rotation.get("rope_type", rotation.get("type", "default")) in _STEADY_ROTATIONS
+    )
 
 
 def tokenizer_files(folder: Path) -> list[Path]:

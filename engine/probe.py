@@ -160,7 +160,9 @@ class Probe:
 
     def _count_bytes(self, attempt: Attempt) -> int:
         train = [Tokens(tokens - learnt, learnt) for tokens, learnt in attempt.train_sizes]
-        return count_work(self._shape, attempt.recipe, TokenLengths(train, train)).working_bytes
+        return count_work(
+            self._shape, attempt.recipe, TokenLengths(train, train), bool(attempt.activations)
+        ).working_bytes
 
     def _time_steps(self, attempt: Attempt) -> dict[float, float]:
         least: dict[float, float] = {}
@@ -177,13 +179,22 @@ class Probe:
 
     def _step_work(self, attempt: Attempt, batch: Batch) -> float:
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
-        return batch_flops(flops.training, *_sizes(batch)) + flops.per_step
+        work = batch_flops(flops.training, *_sizes(batch)) + flops.per_step
+        return work - self._work_done_before(attempt, batch)
+
+    def _work_done_before(self, attempt: Attempt, batch: Batch) -> float:
+        """Of the frozen layers, where their activations are kept: no counted step or evaluation has it."""
+        if not attempt.activations:
+            return 0.0
+        flops = attempt.method.count_flops(self._shape, attempt.recipe)
+        return batch_flops(lambda tokens, learnt: flops.frozen(tokens), *_sizes(batch))
 
     def _evaluation_work(self, attempt: Attempt) -> float:
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
+        batches = [attempt.make_batch("validation", rows) for rows in attempt.validation]
         return sum(
-            batch_flops(flops.evaluation, *_sizes(attempt.make_batch("validation", rows)))
-            for rows in attempt.validation
+            batch_flops(flops.evaluation, *_sizes(batch)) - self._work_done_before(attempt, batch)
+            for batch in batches
         )
 
     def _examples(self, split: Split) -> list[Example]:

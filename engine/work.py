@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from engine.methods.flops import Flops
     from engine.models import ModelShape
 
-# Held equal to those of `batches.py` and `evaluation.py`, which import torch, by a test.
+# Held equal to those of `batches.py`, `evaluation.py` and `head_loss.py`, which import torch, by a test.
 BATCHES_PER_GROUP = 8
 EVALUATION_TOKENS = 1024
 LENGTH_MULTIPLE = 16
 HEAD_MULTIPLE = 128
+SCORES_AT_ONCE = 8_000_000
 
 
 class Tokens(NamedTuple):
@@ -60,16 +61,22 @@ class Work:
 
     steps: int
     training_flops: float
+    """Of all steps, without `once_flops`."""
     evaluations: int
     """Of the validation examples, besides the one of the base before the first step."""
     evaluation_flops: float
+    """Of each, without `once_flops`."""
+    once_flops: float
+    """Frozen layers whose activations are kept: every example goes through them once."""
     trainable: int
     working_bytes: int
     """Beyond the libraries and the model as they lie there after loading."""
 
 
-def count_work(shape: ModelShape, recipe: Recipe, lengths: TokenLengths) -> Work:
-    """`recipe` has every default filled in."""
+def count_work(
+    shape: ModelShape, recipe: Recipe, lengths: TokenLengths, keeps_activations: bool = False
+) -> Work:
+    """`recipe` has every default filled in. Activations can be kept on a processor, of a plain Llama."""
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
     cut = TokenLengths(_cut(lengths.train, shape, recipe), _cut(lengths.validation, shape, recipe))
@@ -77,13 +84,19 @@ def count_work(shape: ModelShape, recipe: Recipe, lengths: TokenLengths) -> Work
     validation = plan_evaluation(_evaluated(cut, recipe, flops))
     steps = count_steps(len(cut.train), recipe)
     epoch_flops = sum(_flops(flops.training, batch) + flops.per_step for batch in train)
+    evaluation_flops = sum(_flops(flops.evaluation, batch) for batch in validation)
+    train_once, evaluation_once = (
+        sum(_flops(lambda tokens, learnt: flops.frozen(tokens), batch) for batch in split) * keeps_activations
+        for split in (train, validation)
+    )
     return Work(
         steps=steps,
-        training_flops=(recipe.epochs or 1) * epoch_flops,
+        training_flops=(recipe.epochs or 1) * (epoch_flops - train_once),
         evaluations=len(evaluation_steps(steps, recipe.epochs or 1)),
-        evaluation_flops=sum(_flops(flops.evaluation, batch) for batch in validation),
+        evaluation_flops=evaluation_flops - evaluation_once,
+        once_flops=train_once + evaluation_once,
         trainable=method.count_trainable(shape, recipe),
-        working_bytes=count_working_bytes(shape, recipe, train, validation),
+        working_bytes=count_working_bytes(shape, recipe, train, validation, keeps_activations),
     )
 
 
@@ -145,29 +158,46 @@ def _cut(lengths: list[Tokens], shape: ModelShape, recipe: Recipe) -> list[Token
 
 
 def count_working_bytes(
-    shape: ModelShape, recipe: Recipe, train: list[list[Tokens]], validation: list[list[Tokens]]
+    shape: ModelShape,
+    recipe: Recipe,
+    train: list[list[Tokens]],
+    validation: list[list[Tokens]],
+    keeps_activations: bool = False,
 ) -> int:
-    """What learns (gradient, two moments of Adam, the best so far: 4 bytes each), and the largest batch."""
+    """What learns (gradient, two moments of Adam, the best so far: 4 bytes each), copies of the weights in
+    bf16, the largest batch, and the activations that are kept."""
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
     states = 16 * method.count_trainable(shape, recipe)
+    copies = 2 * (shape.layers * shape.layer_linear_parameters + shape.head_parameters)
     batches = [_training_bytes(shape, flops, batch) for batch in train]
-    batches += [_evaluation_bytes(shape, flops, batch) for batch in validation]
-    return int(states + max(batches, default=0))
+    batches += [_evaluation_bytes(shape, batch, flops) for batch in validation]
+    kept = 0
+    if keeps_activations and flops.frozen_share:
+        kept = 2 * shape.hidden_size * sum(sum(tokens) for batch in [*train, *validation] for tokens in batch)
+    return int(states + copies + max(batches, default=0) + kept)
 
 
 def _training_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens]) -> float:
-    # Kept for the way back, in fp32: 10 rows of the hidden size and 4 of the inner one per layer and token;
-    # of each learnt token the scores, their softmax and the gradients of both.
-    per_layer = 4 * (10 * shape.hidden_size + 4 * shape.intermediate_size)
-    body = _tokens_in_memory(flops, batch) * flops.layers_backward * per_layer
-    return body + _learnt(batch) * shape.vocabulary * 16
+    # Kept for the way back, as in `llama_layer.py`: two rows of the hidden size in fp32; in bf16 queries,
+    # keys, values, what attention mixed, gate and up. Then one layer's gradients, and a piece of the scores.
+    queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
+    per_layer = 8 * shape.hidden_size + 4 * (queries + keys) + 4 * shape.intermediate_size
+    tokens = _tokens_in_memory(flops, batch)
+    passing = 24 * shape.hidden_size + 14 * shape.intermediate_size + 12 * shape.heads * tokens / len(batch)
+    return tokens * (flops.layers_backward * per_layer + passing) + _scores_bytes(shape, batch)
 
 
-def _evaluation_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens]) -> float:
-    # One layer at a time; of each learnt token the scores in bf16 and fp32, and their softmax.
-    body = _tokens_in_memory(flops, batch) * 4 * (6 * shape.hidden_size + 3 * shape.intermediate_size)
-    return body + _learnt(batch) * shape.vocabulary * 10
+def _evaluation_bytes(shape: ModelShape, batch: list[Tokens], flops: Flops) -> float:
+    tokens = _tokens_in_memory(flops, batch)
+    return tokens * (16 * shape.hidden_size + 6 * shape.intermediate_size) + _scores_bytes(shape, batch)
+
+
+def _scores_bytes(shape: ModelShape, batch: list[Tokens]) -> float:
+    # A piece at a time, as in `head_loss.py`: bf16 and fp32, and rows of the hidden size with their gradient.
+    return (
+        min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE) * 10 + _learnt(batch) * shape.hidden_size * 16
+    )
 
 
 def _tokens_in_memory(flops: Flops, batch: list[Tokens]) -> int:

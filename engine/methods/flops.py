@@ -27,6 +27,8 @@ class Flops:
     head_backward: float
     layers_backward: int
     """Layers that gradients travel through, and whose activations must be kept for it."""
+    frozen_share: float = 0.0
+    """Of the body's forward: layers below all that learns, which make the same of a text in every pass."""
     virtual_tokens: int = 0
     """Stand before every sequence and cost like its own tokens."""
     per_step: float = 0.0
@@ -37,6 +39,10 @@ class Flops:
         length = tokens + self.virtual_tokens
         body = length * (self.body_forward + length * self.attention_forward)
         return body + learnt_tokens * self.head_forward
+
+    def frozen(self, tokens: int) -> float:
+        """One sequence through the layers below all that learns."""
+        return self.frozen_share * tokens * (self.body_forward + tokens * self.attention_forward)
 
     def training(self, tokens: int, learnt_tokens: int) -> float:
         """One sequence forward and backward."""

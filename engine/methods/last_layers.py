@@ -5,6 +5,7 @@ PEFT's format asks for; it sits in the first layer, is zero and never learns. So
 switching the adapter off gives it back exactly.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,8 @@ def count_trainable(shape: ModelShape, recipe: Recipe) -> int:
 
 def count_flops(shape: ModelShape, recipe: Recipe) -> Flops:
     layers = _learnt_layers(shape.layers, recipe)
-    return base_flops(shape, layers_backward=layers, learnt_linear=layers * shape.layer_linear_parameters)
+    flops = base_flops(shape, layers_backward=layers, learnt_linear=layers * shape.layer_linear_parameters)
+    return replace(flops, frozen_share=1 - layers / shape.layers)
 
 
 def artefact_bytes(shape: ModelShape, recipe: Recipe) -> int:

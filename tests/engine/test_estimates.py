@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -264,14 +265,37 @@ def test_the_counted_batches_hold_as_much_padding_as_the_trainers() -> None:
 
 
 def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None:
-    from engine import batches, estimates, evaluation, training, work
+    from engine import batches, estimates, evaluation, head_loss, training, work
 
     assert work.BATCHES_PER_GROUP == batches._BATCHES_PER_GROUP
     assert work.EVALUATION_TOKENS == batches._EVALUATION_TOKENS
     assert work.LENGTH_MULTIPLE == batches._LENGTH_MULTIPLE
     assert work.HEAD_MULTIPLE == evaluation._HEAD_MULTIPLE
+    assert work.SCORES_AT_ONCE == head_loss._SCORES_AT_ONCE
     assert estimates.SECONDS_BETWEEN_CHECKPOINTS == training.CHECKPOINT_SECONDS
     assert estimates.MOST_CHECKPOINT_SHARE == training.CHECKPOINT_SHARE
+
+
+def test_frozen_layers_count_once_where_their_activations_are_kept(method_name: MethodName) -> None:
+    recipe = get_method(method_name).build_recipe(Recipe(method=method_name, epochs=5), 90)
+    again, once = (count_work(SHAPE, recipe, examples(100), keeps) for keeps in (False, True))
+    if method_name != "last-layers":
+        assert once == again
+        return
+    passes_saved = again.training_flops - once.training_flops
+    evaluations_saved = again.evaluation_flops - once.evaluation_flops
+    assert passes_saved / 5 + evaluations_saved == pytest.approx(once.once_flops)
+    # Two of six layers learn: of a pass forward, four are saved.
+    assert 0.5 * again.evaluation_flops < evaluations_saved < 0.67 * again.evaluation_flops
+    assert once.working_bytes > again.working_bytes
+
+
+def test_only_a_plain_llama_on_a_processor_keeps_activations() -> None:
+    recipe = {"epochs": 10, "early_stopping": False}
+    kept = estimate("last-layers", recipe=recipe)
+    other = estimate("last-layers", recipe=recipe, shape=replace(SHAPE, is_plain_llama=False))
+    card = estimate("last-layers", recipe=recipe, machine=MACHINE.model_copy(update={"device": "cuda"}))
+    assert kept.seconds < other.seconds == card.seconds
 
 
 def test_an_example_beyond_the_window_counts_as_it_is_cut(method_name: MethodName) -> None:
