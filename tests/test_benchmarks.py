@@ -60,6 +60,13 @@ def test_the_other_methods_and_settings_learn_the_same(method: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+def test_the_share_of_the_limit_is_told() -> None:
+    done = call("limit", "--model", "tiny", "--rows", "24", "--methods", "lora", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "| tiny, lora, 1 epoch |" in done.stdout
+
+
 def test_the_ratio_is_that_of_the_medians() -> None:
     ours = [make_run("ours", seconds) for seconds in (1.0, 2.0, 30.0)]
     defaults = [make_run("trainer-defaults", seconds) for seconds in (6.0, 0.1, 8.0)]
