@@ -7,7 +7,7 @@ processors where that is what pip finds for it; check with `pip list` that no CU
     trl/bin/pip install trl==1.16.0 peft==0.21.2 transformers==5.23.0
 
     python3 -m venv factory && factory/bin/pip install torch==2.13.0
-    factory/bin/pip install llamafactory==0.9.5 torch==2.13.0
+    factory/bin/pip install llamafactory==0.9.5 torch==2.13.0 torchvision==0.28.0
     factory/bin/pip uninstall -y torchvision torchaudio      # PyPI's are linked against CUDA and fail to load
 
 Knows command lines and settings. Does not measure.
@@ -62,7 +62,7 @@ SIDES: dict[str, Side] = {
     ),
     # Besides, frozen weights are not cast anew in every step, and there are fewer shapes to compile for.
     "trainer-best-frozen": Side(
-        "Trainer + PEFT, the same with frozen weights in bf16",
+        "Trainer + PEFT, besides frozen weights in bf16 + lengths of 16",
         _TRAINER,
         variant={"arguments": _BF16, "frozen_in_bf16": True, "pad_to_multiple_of": 16},
         environment=HUGE_PAGES,
@@ -77,7 +77,7 @@ SIDES: dict[str, Side] = {
         HUGE_PAGES,
     ),
     "trl-best-frozen": Side(
-        "TRL SFTTrainer, the same with frozen weights in bf16",
+        "TRL SFTTrainer, besides frozen weights in bf16 + lengths of 16",
         _TRL,
         "trl",
         {
@@ -87,7 +87,7 @@ SIDES: dict[str, Side] = {
         HUGE_PAGES,
     ),
     "trl-padding-free": Side(
-        "TRL SFTTrainer, padding-free",
+        "TRL SFTTrainer, no checkpointing + padding-free + huge pages",
         _TRL,
         "trl",
         {"arguments": {"bf16": True, "gradient_checkpointing": False, "padding_free": True}},
