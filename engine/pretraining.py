@@ -2,7 +2,8 @@
 
     python -m engine.pretraining --corpus ../shared/data/corpus --out assets/models/starter --work <scratch>
 
-Two phases on one schedule: prose beside pairs, then pairs alone with the loss on the completions.
+Two phases on one schedule: prose beside pairs, then pairs alone with the loss on the completions. Last, its
+own circles are taught out of it (`unlikelihood.py`).
 The same command again continues from the last checkpoint in the scratch folder; `--start-from` takes up the
 weights of a finished starter, with its tokenizer, and trains them on. Knows the model's shape, the loop, the
 budget and the export. Does not know how text is packed (`packing.py`), how an example is written
@@ -34,8 +35,8 @@ from transformers import (
 
 from engine.corpus import PAIR_SHARES, PROSE_SHARES, train_tokenizer
 from engine.packing import LEARNT, PROMPT, Lengths, Mixture, load_rows, pack_corpus
+from engine.unlikelihood import IGNORED, Unlearning, unlearn_circles
 
-IGNORED = -100
 _LOGITS_MULTIPLE = 1024
 
 
@@ -125,6 +126,7 @@ def train(
     save_seconds: float = 120.0,
     piece_seconds: float = math.inf,
     start_from: Path | None = None,
+    unlearning: Unlearning | None = None,
 ) -> bool:
     """Train until the schedule ends, or for `piece_seconds` of this call; True when the schedule has ended.
 
@@ -189,6 +191,10 @@ def train(
         if now - started > piece_seconds:
             return False
     save_checkpoint(work, model, optimizers, mixture, position)
+    if unlearning:
+        # A few minutes; a run that is interrupted here does them again.
+        unlearn_circles(model, tokenizer, mixture, unlearning, position.step, tell=open_circles(work))
+        record["unlearning"] = asdict(unlearning)
     export_model(model, tokenizer, out, record | asdict(position))
     return True
 
@@ -312,6 +318,12 @@ def open_metrics(work: Path, step: int) -> IO[str]:
     return path.open("a")
 
 
+def open_circles(work: Path) -> Callable[[dict[str, float]], None]:
+    """Writes what it is told to circles.jsonl, begun anew."""
+    file = (work / "circles.jsonl").open("w")
+    return lambda row: print(json.dumps(row), file=file, flush=True)
+
+
 def export_model(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, out: Path, record: dict[str, Any]
 ) -> None:
@@ -380,6 +392,7 @@ def read_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         "--voices", type=Path, nargs="+", default=(), help="CSV files that the card tells of tuning on"
     )
     parser.add_argument("--earlier", type=Path, help="folder of a starter to stand beside it in the card")
+    parser.add_argument("--keep-circles", action="store_true", help="do not teach it out of its circles")
     for knobs in (Shape(), Schedule()):
         for name, default in asdict(knobs).items():
             parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
@@ -401,6 +414,7 @@ def main(arguments: list[str] | None = None) -> None:
         compiled=not options.no_compile,
         piece_seconds=60 * options.piece_minutes,
         start_from=options.start_from,
+        unlearning=None if options.keep_circles else Unlearning(),
     )
     if finished:
         from engine.starter_card import write_card

@@ -13,12 +13,12 @@ from typing import Any
 
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from engine.contract.records import BALANCED_TEMPERATURE
 from engine.corpus import find_shards, read_shard
 from engine.pretraining import Schedule, Shape
 from engine.starter_figures import (
     MAX_NEW_TOKENS,
     SAMPLING_SEED,
-    TEMPERATURE,
     Figures,
     measure,
     sample_answers,
@@ -26,7 +26,7 @@ from engine.starter_figures import (
 from engine.starter_prompts import PROMPTS
 from engine.voice_figures import VoiceFigures, measure_voice, quote, render_figures
 
-SAMPLING = f"Sampled at temperature {TEMPERATURE}, seed {SAMPLING_SEED}"
+SAMPLING = f"Sampled at temperature {BALANCED_TEMPERATURE}, seed {SAMPLING_SEED}"
 # The unigram baseline counts this many rows of every shard.
 _SEEN_ROWS = 3000
 
@@ -112,7 +112,7 @@ def _render_introduction(figures: Figures, record: dict[str, Any]) -> str:
 The small English language model that ships with Voicewright, so that a voice can be tuned, compared and
 downloaded on an ordinary computer without fetching anything first. It was made on a {machine}
 in {minutes:.0f} minutes of training, from scratch, on openly licensed text.{stopgap}
-
+{_render_unlearning(record)}
 A Llama with tied embeddings: {shape.layers} layers, width {shape.hidden}, {shape.heads} attention heads
 ({shape.kv_heads} for keys and values), context {shape.context} tokens, byte-level BPE with
 {figures.vocabulary:,} entries. The chat format is `<|endoftext|><|user|>…<|assistant|>…<|end|>`.
@@ -124,6 +124,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained("assets/models/starter")
 model = AutoModelForCausalLM.from_pretrained("assets/models/starter")
 ```"""
+
+
+def _render_unlearning(record: dict[str, Any]) -> str:
+    done = record.get("unlearning")
+    if not done:
+        return ""
+    return f"""
+At the end it answered prompts of its training and unlearnt the circles it went in, {done["steps"]} steps of
+{done["answers"]} answers (sequence-level unlikelihood, arXiv 1908.04319).
+"""
 
 
 def _pieces(record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -208,5 +218,6 @@ def _render_command(piece: dict[str, Any], first: bool) -> str:
     knobs |= {name: value for name, value in given.items() if value != defaults.get(name, value)}
     flags = " ".join(f"--{name.replace('_', '-')} {value:.12g}" for name, value in knobs.items())
     start = "" if first else " --start-from <the result so far>"
+    start += "" if piece.get("unlearning") else " --keep-circles"
     return f"""python -m engine.pretraining --corpus ../shared/data/corpus --out assets/models/starter \\
     --work <scratch> {flags}{start}"""

@@ -17,12 +17,12 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from engine.contract.records import BALANCED_TEMPERATURE
 from engine.encoding import encode_example, encode_prompt
 from engine.sampling import TOP_P
 
 Item = TypeVar("Item")
 
-TEMPERATURE = 0.7
 SAMPLING_SEED = 7
 MAX_NEW_TOKENS = 200
 
@@ -167,7 +167,7 @@ def sample_answers(
     tokenizer: PreTrainedTokenizerBase,
     prompts: Iterable[str],
     max_new_tokens: int = MAX_NEW_TOKENS,
-    temperature: float = TEMPERATURE,
+    temperature: float = BALANCED_TEMPERATURE,
 ) -> list[tuple[str, bool]]:
     """An answer to each prompt and whether it ended by itself; the same every time on one machine."""
     torch.manual_seed(SAMPLING_SEED)

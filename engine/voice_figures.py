@@ -1,7 +1,7 @@
 """Does the starter take on a voice? Measured on real examples with the real trainer, for the starter's card.
 
     python -m engine.voice_figures FILE.csv ... --sweep                         where the defaults come from
-    python -m engine.voice_figures FILE.csv --method lora --answers 0.4         ten prompts, both answers
+    python -m engine.voice_figures FILE.csv --method lora --answers 0.5         ten prompts, both answers
 
 A file has the columns Prompt and Text; every tenth row is held out. Knows the trainer's order and result, and
 how to ask base and tuned model. Does not know pretraining, the database or the studio.
@@ -19,13 +19,13 @@ from typing import Any
 import pandas as pd
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from engine.contract.records import METHOD_NAMES, Example, MethodName, Recipe
+from engine.contract.records import BALANCED_TEMPERATURE, METHOD_NAMES, Example, MethodName, Recipe
 from engine.dataset import fingerprint_of, render_examples
 from engine.encoding import encode_example
 from engine.methods import get_method, max_example_tokens
 from engine.models import fingerprint, read_shape
 from engine.run_files import Order, Result
-from engine.starter_figures import TEMPERATURE, sample_answers, summed_nats
+from engine.starter_figures import sample_answers, summed_nats
 from engine.workspace import ASSETS, RunFolder
 
 STARTER = ASSETS / "models" / "starter"
@@ -72,7 +72,7 @@ def measure_voice(file: Path, base: Path, answer: bool = True) -> Iterator[Voice
 
 
 def measure_recipe(
-    file: Path, base: Path, recipe: Recipe, answer: bool = False, temperature: float = TEMPERATURE
+    file: Path, base: Path, recipe: Recipe, answer: bool = False, temperature: float = BALANCED_TEMPERATURE
 ) -> VoiceFigures:
     """Tune as `recipe` says, then ask base and tuned model about the rows that were held out."""
     examples = read_voice(file)
@@ -236,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
                     options.model,
                     Recipe(method=method, **knobs),
                     options.answers is not None,
-                    options.answers or TEMPERATURE,
+                    options.answers or BALANCED_TEMPERATURE,
                 )
                 losses = f"base {one.base_loss:.3f}  3 examples {one.shots_loss:.3f}  tuned {one.loss:.3f}"
                 plan = f"{one.recipe.epochs} epochs of batches of {one.recipe.batch_size}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from engine.contract.records import Example
+from engine.contract.records import BALANCED_TEMPERATURE, Example
 
 _Value = TypeVar("_Value", int, float)
 
@@ -25,7 +25,7 @@ class Choice(Generic[_Value]):
 
 CREATIVITY: tuple[Choice[float], ...] = (
     Choice("careful", "Careful", 0.2, "Keeps to the likeliest words: even and predictable."),
-    Choice("balanced", "Balanced", 0.4, "Some variety, few slips."),
+    Choice("balanced", "Balanced", BALANCED_TEMPERATURE, "Some variety, few slips."),
     Choice("bold", "Bold", 0.8, "Unexpected words, and now and then a slip."),
 )
 # Three quarters of a word per token: about 45, 120 and 240 words.

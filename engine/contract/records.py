@@ -14,6 +14,8 @@ MAX_COMPLETION_CHARACTERS = 4_000
 MAX_EXAMPLES = 20_000
 MIN_EXAMPLES = 10
 MAX_ANSWER_TOKENS = 512
+BALANCED_TEMPERATURE = 0.5
+"""What answers are drawn at unless another is asked for; the starter's figures are made at it too."""
 MAX_NAME_CHARACTERS = 120
 
 MethodName = Literal["last-layers", "all-layers", "p-tuning", "lora"]
@@ -363,7 +365,7 @@ class AnswerRequest(Record):
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
     sides: Annotated[list[Side], Field(min_length=1, max_length=2)] = ["base", "tuned"]
     max_tokens: Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS)] = 160
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.4
+    temperature: Annotated[float, Field(ge=0, le=2)] = BALANCED_TEMPERATURE
     """0 always takes the most likely token."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 

@@ -22,6 +22,7 @@ from engine.pretraining import IGNORED, Position, Schedule, Shape, build_targets
 from engine.starter_card import write_card
 from engine.starter_figures import summed_nats, time_first_token
 from engine.starter_prompts import PROMPTS
+from engine.unlikelihood import Unlearning
 
 STARTER = Path(__file__).parents[2] / "assets" / "models" / "starter"
 TINY = Shape(hidden=32, layers=2, heads=2, kv_heads=1, intermediate=64, context=32)
@@ -99,6 +100,19 @@ def test_stock_transformers_loads_the_export_as_float32_and_rounded_once(trained
     assert model.config.vocab_size == len(tokenizer) == model.get_input_embeddings().num_embeddings
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, weights[name].bfloat16().float())
+
+
+def test_unlearning_its_circles_comes_last_and_is_recorded(corpus, trained, tmp_path):
+    shutil.copytree(trained[0], tmp_path / "run")
+    run(corpus, tmp_path / "run", unlearning=Unlearning(steps=2, answers=4, answer_tokens=8, pairs=2))
+    rows = (tmp_path / "run" / "work" / "circles.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [0, 1]
+    assert json.loads((tmp_path / "run" / "out" / "training.json").read_text())["unlearning"]["steps"] == 2
+    before, after = (
+        AutoModelForCausalLM.from_pretrained(folder / "out").state_dict()
+        for folder in (trained[0], tmp_path / "run")
+    )
+    assert not all(torch.equal(before[name], after[name]) for name in before)
 
 
 def test_a_second_export_leaves_nothing_but_the_model(trained):
