@@ -6,7 +6,9 @@ what the processes compute, nor runs or states.
 
 import fcntl
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,6 +21,8 @@ import psutil
 
 LOG_CAP_BYTES = 20_000_000
 LOG_HEAD_BYTES = 1_000_000
+# Carries the open files, so that none of the words after it are read together with them.
+_MARK = b"\0"
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 # What a child may inherit: nothing that carries a secret or changes which code runs.
 INHERITED = (
@@ -68,6 +72,8 @@ class Child:
     """A Python module that leads a process group of its own, so that the whole group can be ended."""
 
     process: subprocess.Popen[bytes]
+    channel: socket.socket
+    """Its stdin, from our side."""
     _exit_code: int | None = None
 
     @property
@@ -76,21 +82,26 @@ class Child:
 
     def send(self, line: str) -> bool:
         """Write one line to its stdin; False if it does not listen any more."""
-        stdin = self.process.stdin
-        if stdin is None or stdin.closed:
-            return False
         try:
-            stdin.write(line.encode() + b"\n")
-            stdin.flush()
+            self.channel.sendall(line.encode() + b"\n")
         except OSError:
             return False
         return True
 
+    def hand_over(self, line: str, descriptors: Sequence[int]) -> bool:
+        """Write one line and pass open files along with it, for `receive` in the child.
+
+        They are the child's from now on, even before it looks: a lock among them outlives our copy of it.
+        """
+        try:
+            socket.send_fds(self.channel, [_MARK], descriptors)
+        except OSError:
+            return False
+        return self.send(line)
+
     def close_input(self) -> None:
         """End of file on its stdin: the sign to finish and leave."""
-        if self.process.stdin is not None and not self.process.stdin.closed:
-            with suppress(BrokenPipeError):
-                self.process.stdin.close()
+        self.channel.close()
 
     def poll(self) -> int | None:
         """Its exit code once it has ended; whatever it started is ended with it."""
@@ -123,28 +134,32 @@ def start_module(
     lock: int | None = None,
     talks_back: bool = False,
 ) -> Child:
-    """Run `python -m module` with an allow-listed environment; its stdin is a pipe, its words go to `log`.
+    """Run `python -m module` with an allow-listed environment; its stdin is a channel, its words go to `log`.
 
     The child takes `lock` over: it is free again when the child and all that it started are gone. With
-    `talks_back` its stdout is a pipe too.
+    `talks_back` its stdout is a pipe.
     """
+    ours, theirs = socket.socketpair()
     try:
-        with log.open("ab") as words:
+        with theirs, log.open("ab") as words:
             process = subprocess.Popen(
                 # -P: the folder it runs in must not become a place to import from.
                 [sys.executable, "-P", "-u", "-m", module, *arguments],
                 cwd=folder,
                 env=child_environment(threads),
-                stdin=subprocess.PIPE,
+                stdin=theirs.fileno(),
                 stdout=subprocess.PIPE if talks_back else words,
                 stderr=words,
                 pass_fds=() if lock is None else (lock,),
                 start_new_session=True,
             )
+    except BaseException:
+        ours.close()
+        raise
     finally:
         if lock is not None:
             os.close(lock)
-    return Child(process)
+    return Child(process, ours)
 
 
 def child_environment(threads: int, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -164,6 +179,24 @@ def child_environment(threads: int, inherited: Mapping[str, str] = os.environ) -
         "OMP_WAIT_POLICY": "passive",
         "OMP_NUM_THREADS": str(threads),
     }
+
+
+def hears_something() -> bool:
+    """In a child: whether a word waits on its stdin, or the end of it."""
+    return bool(select.select([0], [], [], 0)[0])
+
+
+def receive(most: int) -> tuple[str, list[int]] | None:
+    """In a child: wait for what `hand_over` sends, at most so many open files; None if none will come."""
+    with socket.socket(fileno=os.dup(0)) as channel:
+        mark, descriptors, _, _ = socket.recv_fds(channel, len(_MARK), most)
+    if mark != _MARK:
+        return None
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, True)
+    # Unbuffered: what is said after the line is for whoever listens next.
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        return stdin.readline().decode().rstrip("\n"), descriptors
 
 
 def cap_log(log: Path) -> None:

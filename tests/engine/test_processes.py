@@ -3,6 +3,7 @@ alone.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -64,6 +65,50 @@ def test_end_of_file_reaches_the_child(child: Child) -> None:
     child.close_input()
     assert child.wait() == 0
     assert child.send("print('too late')") is False
+
+
+def test_open_files_are_handed_over_and_what_is_said_next_is_for_whoever_listens_next(tmp_path: Path) -> None:
+    lock, log = take_lock(tmp_path / "lock"), tmp_path / "log"
+    assert lock is not None
+    lines = (
+        "import os, sys",
+        "from engine.processes import hears_something, receive",
+        "while not hears_something(): pass",
+        "words, (lock, file) = receive(most=2)",
+        "os.write(file, f'{words}, then {sys.stdin.readline()}'.encode())",
+        "sys.stdin.read()",
+    )
+    child = start_module("timeit", ["-n1", "-r1", "\n".join(lines)], folder=tmp_path, log=log, threads=1)
+    with (tmp_path / "told").open("wb") as told:
+        assert child.hand_over("first", (lock, told.fileno()))
+    os.close(lock)
+    assert is_locked(tmp_path / "lock")
+    child.send("second")
+    wait_until(lambda: (tmp_path / "told").read_text() == "first, then second\n")
+    assert is_locked(tmp_path / "lock")
+    child.close_input()
+    assert child.wait() == 0, log.read_text()
+    assert not is_locked(tmp_path / "lock")
+
+
+def test_a_lock_on_its_way_to_a_child_that_dies_before_it_looks_is_free(child: Child, tmp_path: Path) -> None:
+    lock = take_lock(tmp_path / "other lock")
+    assert lock is not None
+    child.process.send_signal(signal.SIGSTOP)
+    assert child.hand_over("first", (lock,))
+    os.close(lock)
+    assert is_locked(tmp_path / "other lock")
+    child.kill()
+    child.wait()
+    assert not is_locked(tmp_path / "other lock")
+    assert child.hand_over("second", ()) is False
+
+
+def test_a_child_whose_supervisor_has_gone_receives_nothing(tmp_path: Path) -> None:
+    code = "import os; from engine.processes import receive; os._exit(7 if receive(most=2) is None else 1)"
+    child = start_module("timeit", ["-n1", code], folder=tmp_path, log=tmp_path / "log", threads=1)
+    child.close_input()
+    assert child.wait() == 7
 
 
 def test_words_to_a_child_that_has_died_are_lost_quietly(child: Child) -> None:
