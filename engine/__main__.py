@@ -141,6 +141,7 @@ def _put_together(workspace: Workspace, token: str, calibrates: bool) -> Parts:
     worker = Worker(workspace, store, curves, exporter, calibrator)
     answering = Answering(workspace, store)
     worker.is_in_use = answering.is_in_use
+    worker.is_answering = answering.is_busy
     return Parts(
         workspace=workspace,
         store=store,

@@ -137,6 +137,9 @@ class Answering:
     def is_in_use(self, run_id: str) -> bool:
         return any(ticket.run_id == run_id for ticket in list(self._queue))
 
+    def is_busy(self) -> bool:
+        return bool(self._queue)
+
     def admit(self, request: AnswerRequest) -> Ticket:
         """A place in the queue, or EngineFailure: the run cannot answer, or too many wait."""
         ticket = Ticket(request.run_id, self._question(request))

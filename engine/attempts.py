@@ -1,6 +1,6 @@
 """One attempt at a run, seen from outside: its order, its process, what it is told, how it may have died.
 
-Knows the files and the pipe between supervisor and trainer. Does not know states or the database.
+Knows the files and the channel between supervisor and trainer. Does not know states or the database.
 """
 
 import time
@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from engine.contract.records import Dataset, Run
 from engine.curve import Curve
 from engine.models import fingerprint, get_model
-from engine.processes import Child, out_of_memory_kills, start_module, take_lock, usable_cores
+from engine.processes import Child, out_of_memory_kills, take_lock
 from engine.run_files import Order, Result
+from engine.standby import Standby
 from engine.workspace import RunFolder, Workspace, write_durably
-
-TRAINER = "engine.training"
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Attempt:
         return was_killed and before is not None and after is not None and after > before
 
 
-def start_attempt(workspace: Workspace, run: Run, dataset: Dataset) -> Attempt | None:
+def start_attempt(workspace: Workspace, standby: Standby, run: Run, dataset: Dataset) -> Attempt | None:
     """A trainer on the run's newest attempt; None while something else holds the run's lock."""
     folder = workspace.run(run.id)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -61,10 +60,7 @@ def start_attempt(workspace: Workspace, run: Run, dataset: Dataset) -> Attempt |
     if lock is None:
         return None
     memory_kills = out_of_memory_kills()
-    child = start_module(
-        TRAINER, [str(folder.root)], folder=folder.root, log=folder.log, threads=usable_cores(), lock=lock
-    )
-    return Attempt(run.id, folder, child, memory_kills)
+    return Attempt(run.id, folder, standby.train(folder, lock), memory_kills)
 
 
 def read_result(folder: RunFolder, attempt: int) -> Result | None:

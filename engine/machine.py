@@ -21,7 +21,7 @@ Device = Literal["cpu", "cuda", "mps"]
 
 def read_machine(workspace: Workspace, calibrated: bool) -> Machine:
     device, title, reason = _device()
-    total, available = _memory()
+    total, available = read_memory()
     return Machine(
         device=device,
         device_title=title,
@@ -34,7 +34,7 @@ def read_machine(workspace: Workspace, calibrated: bool) -> Machine:
     )
 
 
-def _memory() -> tuple[int, int]:
+def read_memory() -> tuple[int, int]:
     """(all, free) bytes; a control group may allow less than the machine has."""
     memory = psutil.virtual_memory()
     limit = memory_limit()

@@ -1,14 +1,15 @@
 """What supervisor and trainer say to each other through files and one pipe.
 
-    supervisor -> trainer   order.json, then lines on the trainer's stdin: "stop", "pause" or "cancel";
+    supervisor -> trainer   order.json, then lines on the trainer's stdin: its assignment with the run's lock
+                            and log as open files, later "stop", "pause" or "cancel";
                             end of file means that the supervisor is gone: certify a checkpoint and exit
     trainer -> supervisor   metrics.jsonl (appended, one JSON object a line), result.json (once, last)
 
     supervisor -> export    export-order.json; `python -m engine.export RUN_FOLDER` then tells how it
                             stands in export.json (contract `Export`) and leaves voice.zip when ready
 
-The trainer is `python -m engine.training RUN_FOLDER`, with the run's lock file already locked on an
-inherited descriptor. A trainer that ends without a result.json of its attempt was killed.
+The trainer is `python -m engine.trainer WORKSPACE`; it may have been started before there was a run. One that
+ends without a result.json of its attempt was killed.
 """
 
 from pathlib import Path
@@ -16,6 +17,14 @@ from typing import Literal
 
 from engine.contract.failures import Failure
 from engine.contract.records import BaseModelInfo, Dataset, Metric, Recipe, Record, Run
+
+
+class Assignment(Record):
+    """Which run a trainer's process shall work on."""
+
+    run_folder: Path
+    ordered_at: float
+    """On the monotonic clock, which all processes share."""
 
 
 class Order(Record):
@@ -55,7 +64,7 @@ class Result(Record):
     validation_loss_base: float | None = None
     validation_loss: float | None = None
     seconds: float = 0.0
-    """Working seconds over all attempts, from process start to the artefact on disk."""
+    """Working seconds over all attempts, from the order to the artefact on disk."""
     peak_memory_bytes: int = 0
     exact_resume: bool = True
     """False if this attempt went on from a checkpoint made with other libraries, threads or processor."""

@@ -1,10 +1,11 @@
-"""One attempt at a run, top to bottom, in a process of its own: `python -m engine.training RUN_FOLDER`.
+"""One attempt at a run, top to bottom, in a process of its own.
 
     order.json -> base model and method -> steps, evaluations, checkpoints -> the best weights as artefact
                -> result.json
 
-Speaks through files and one pipe (`run_files.py`), and leaves at the next step when the pipe says so or ends.
-Does not know the database, the studio, or which other runs there are.
+Speaks through files and its stdin (`run_files.py`), and leaves at the next step when that says so or ends.
+The engine's trainers come here from `trainer.py`; by hand it is `python -m engine.training RUN_FOLDER`. Does
+not know the database, the studio, or which other runs there are.
 """
 
 import math
@@ -33,7 +34,7 @@ from engine.contract.failures import EngineFailure
 from engine.contract.records import Metric, Split
 from engine.device import Precision, choose_precision, detect_device, environment, peak_memory_bytes
 from engine.evaluation import CompletionLoss, validation_loss
-from engine.journal import Commands, Journal, seconds_since_process_start
+from engine.journal import Commands, Journal
 from engine.methods import get_method, max_example_tokens
 from engine.mishaps import DivergedError, explain
 from engine.models import fingerprint, load_base, load_tokenizer, read_shape
@@ -77,14 +78,21 @@ class Progress:
 class Attempt:
     """One process's part of a run: from its beginning or newest checkpoint to its end or interruption."""
 
-    def __init__(self, folder: RunFolder, order: Order, commands: Commands, journal: Journal) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        order: Order,
+        commands: Commands,
+        journal: Journal,
+        begun: float | None = None,
+    ) -> None:
         self.folder, self.order, self.recipe = folder, order, order.recipe
         self.commands, self.journal = commands, journal
         self.method = get_method(order.recipe.method)
         self.device = detect_device()
         self.progress = Progress()
         self.best: checkpoints.Tensors = {}
-        self.begun = time.monotonic() - seconds_since_process_start()
+        self.begun = time.monotonic() if begun is None else begun
         self.earlier_seconds = 0.0
         self.first_step_at = self.saved_at = self.begun
         self.checkpoint_interval = checkpoint_interval(0.0)
@@ -408,13 +416,13 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed)
 
 
-def main() -> None:
-    folder = RunFolder(Path(sys.argv[1]))
+def train(folder: RunFolder, begun: float) -> None:
+    """The attempt that is ordered in the folder; its working time counts from `begun`."""
     order = Order.model_validate_json(folder.order.read_bytes())
     commands = Commands()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: commands.leave())
-    attempt = Attempt(folder, order, commands, Journal(folder.journal, order.attempt))
+    attempt = Attempt(folder, order, commands, Journal(folder.journal, order.attempt), begun)
     try:
         result = attempt.run()
     except Exception as error:
@@ -425,4 +433,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    train(RunFolder(Path(sys.argv[1])), time.monotonic())

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.attempts import TRAINER, Attempt, start_attempt
+from engine.attempts import Attempt, start_attempt
 from engine.calibrating import Calibrator
 from engine.contract.failures import EngineFailure
 from engine.contract.records import ACTIVE_STATES, FINAL_STATES, Desired, Run
@@ -22,6 +22,7 @@ from engine.processes import cap_log, is_locked, kill_module
 from engine.recovery import Copies
 from engine.removal import Remover
 from engine.settling import WAITING_STATES, Settler
+from engine.standby import TRAINER, Standby
 from engine.store import Store
 from engine.workspace import Workspace
 
@@ -63,6 +64,7 @@ class Worker:
         self._settler = Settler(workspace, store, curves)
         self._remover = Remover(workspace, store, exporter)
         self._copies = Copies(workspace, store)
+        self._standby = Standby(workspace)
         self._attempt: Attempt | None = None
         self._orphans: dict[str, float] = {}
         """Active runs whose trainer is not ours, with the time since when we wait for it to leave."""
@@ -71,6 +73,8 @@ class Worker:
         self._thread = threading.Thread(target=self._loop, name="worker", daemon=True)
         self.is_in_use: Callable[[str], bool] = lambda run_id: False
         """Whether something still reads a run's artefact; a removal waits for it."""
+        self.is_answering: Callable[[], bool] = lambda: False
+        """Whether answers are being written, which need the processor as much as a trainer does."""
 
     # --- what others may do -----------------------------------------------------------------------
 
@@ -87,6 +91,7 @@ class Worker:
         if self._thread.is_alive():
             self._thread.join()
         self._end_attempt()
+        self._standby.close()
         self._exporter.close()
         self._calibrator.close()
 
@@ -134,6 +139,7 @@ class Worker:
         self._remover.remove_projects()
         self._exporter.tick()
         self._calibrator.tick(idle=self._attempt is None and not self._orphans)
+        self._standby.tick(idle=not (self._is_busy() or self.is_answering()))
         self._copies.tick()
 
     # --- the attempt that runs --------------------------------------------------------------------
@@ -148,7 +154,7 @@ class Worker:
             return
         try:
             dataset = self._store.get_dataset(claimed.dataset_id)
-            self._attempt = start_attempt(self._workspace, claimed, dataset)
+            self._attempt = start_attempt(self._workspace, self._standby, claimed, dataset)
         except (EngineFailure, OSError) as error:
             log.warning("run %s could not be started: %s", claimed.id, error)
             self._settler.fail(claimed, describe_start_failure(error))
@@ -212,7 +218,10 @@ class Worker:
                 self._look_after_orphan(run)
 
     def _look_after_orphan(self, run: Run) -> None:
-        """Its trainer has read the end of its stdin and is leaving, unless it hangs."""
+        """Its trainer has read the end of its stdin and is leaving, unless it hangs.
+
+        No other trainer works in this workspace meanwhile.
+        """
         since = self._orphans.setdefault(run.id, time.monotonic())
         if not is_locked(self._workspace.run(run.id).lock):
             del self._orphans[run.id]
@@ -221,7 +230,7 @@ class Worker:
             self._end_orphan(run)
 
     def _end_orphan(self, run: Run) -> None:
-        if kill_module(TRAINER, str(self._workspace.run(run.id).root)):
+        if kill_module(TRAINER, str(self._workspace.root)):
             log.warning("a trainer of an earlier engine did not leave and was ended")
             return
         log.error("something unknown holds the lock of run %s", run.id)

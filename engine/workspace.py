@@ -50,6 +50,11 @@ class Workspace:
         return self.root / "logs" / "generator.log"
 
     @property
+    def trainer_log(self) -> Path:
+        """What the newest trainer said before it had a run, whose own log it writes from then on."""
+        return self.root / "logs" / "trainer.log"
+
+    @property
     def calibrations(self) -> Path:
         """Measured rates of this machine, one JSON file per base model."""
         return self.root / "calibrations"

@@ -23,6 +23,8 @@ from engine.contract.records import METHOD_NAMES, Example, MethodName, Recipe
 from engine.methods import get_method
 from engine.models import add_local_model, fingerprint
 from engine.run_files import JournalLine, Order, Result
+from engine.standby import TRAINER
+from engine.trainer import READY
 from engine.workspace import RunFolder, Workspace
 
 CHAT_TEMPLATE = (
@@ -330,8 +332,23 @@ class LiveEngine:
         return [(event["from_state"], event["to_state"]) for event in found]
 
     def trainers(self, run_id: str) -> list[psutil.Process]:
-        """Living trainers of this run, whoever started them."""
-        return self._processes("engine.training", str(self.workspace.run(run_id).root))
+        """Living trainers of this run, whoever started them: those that work in its folder."""
+        folder = str(self.workspace.run(run_id).root)
+        return [process for process in self._all_trainers() if process.cwd() == folder]
+
+    def standbys(self) -> list[psutil.Process]:
+        """Living trainers without a run."""
+        root = str(self.workspace.root)
+        return [process for process in self._all_trainers() if process.cwd() == root]
+
+    def wait_for_standby(self, seconds: float = 60) -> psutil.Process:
+        """The trainer kept ready, once it has loaded everything."""
+        deadline, log = time.monotonic() + seconds, self.workspace.trainer_log
+        while not (found := self.standbys()) or not log.read_text("utf-8").endswith(f"{READY}\n"):
+            assert time.monotonic() < deadline, "no trainer was made ready"
+            time.sleep(0.05)
+        (waiting,) = found
+        return waiting
 
     def generators(self) -> list[psutil.Process]:
         children = psutil.Process(self.process.pid).children()
@@ -355,14 +372,14 @@ class LiveEngine:
         except (httpx.HTTPError, ValueError):
             return False
 
-    def _processes(self, module: str, argument: str) -> list[psutil.Process]:
+    def _all_trainers(self) -> list[psutil.Process]:
         found = []
         for process in psutil.process_iter():
             try:
                 words, state = process.cmdline(), process.status()
             except psutil.Error:
                 continue
-            if words[-1:] == [argument] and module in words and state != psutil.STATUS_ZOMBIE:
+            if words[-2:] == [TRAINER, str(self.workspace.root)] and state != psutil.STATUS_ZOMBIE:
                 found.append(process)
         return found
 
