@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from engine.contract.records import METHOD_NAMES, Machine, MethodName, Record
 from engine.machine import read_machine
+from engine.readiness import get_ready
 from engine.workspace import Workspace, write_durably
 
 # Before anything was measured: what a ten-year-old laptop core, an entry-level GPU and an M1 manage on small
@@ -33,7 +34,7 @@ class MethodRates(Record):
     """What one method takes: seconds that do not depend on the examples, and rates for the counted work."""
 
     startup_seconds: float
-    """From the start of a trainer's process to its first step: imports, weights, method."""
+    """From the order to the first step of a trainer that stood ready: examples, weights, method."""
     step_seconds: float
     """Each step's, whatever its size."""
     training_flops_per_second: float
@@ -67,6 +68,8 @@ class Calibration(Record):
     threads: int
     precision: str
     precision_reason: str
+    loading_seconds: float
+    """Of the libraries: what a run waits for first if no trainer stood ready."""
     resident_bytes: int
     """Of a process with the libraries and the model loaded."""
     rates: dict[MethodName, MethodRates]
@@ -96,7 +99,7 @@ def assume_calibration(machine: Machine, weight_bytes: int) -> Calibration:
     per_core = ASSUMED_FLOPS_PER_SECOND_PER_CORE
     per_second = ASSUMED_FLOPS_PER_SECOND.get(machine.device, machine.cores * per_core)
     rates = MethodRates(
-        startup_seconds=10.0,
+        startup_seconds=2.0,
         step_seconds=0.02,
         training_flops_per_second=per_second,
         evaluation_flops_per_second=per_second,
@@ -112,6 +115,7 @@ def assume_calibration(machine: Machine, weight_bytes: int) -> Calibration:
         threads=machine.cores,
         precision="fp32",
         precision_reason="not measured yet",
+        loading_seconds=8.0,
         resident_bytes=ASSUMED_RESIDENT_BYTES + weight_bytes,
         rates=dict.fromkeys(METHOD_NAMES, rates),
     )
@@ -131,6 +135,7 @@ def main() -> None:
     parser.add_argument("--fingerprint", required=True)
     arguments = parser.parse_args()
 
+    get_ready()
     # Here, because it brings torch.
     from engine.probe import measure
 

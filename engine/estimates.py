@@ -230,7 +230,7 @@ def estimate_run(
     """`include_base` says whether an adapter's download brings its base along, as the starter's does.
 
     The point is a typical run: one that may stop early takes the share of its steps that such runs took.
-    The ends are an early stop on a fast day and a late one on a slow day.
+    The ends are an early stop on a fast day and a late one on a slow day, for which no trainer stood ready.
     """
     method = get_method(recipe.method)
     recipe = method.build_recipe(recipe, len(lengths.train))
@@ -242,7 +242,7 @@ def estimate_run(
         counted.after(share) * correction.seconds for share in _shares(recipe, correction)
     )
     below, above = _spread(calibration, correction.runs)
-    seconds_range = (early / below, late * above)
+    seconds_range = (early / below, late * above + calibration.loading_seconds)
     counted_memory = int(
         calibration.resident_bytes + work.working_bytes * calibration.rates[recipe.method].memory_factor
     )

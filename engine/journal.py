@@ -3,13 +3,10 @@
 Knows the records of `run_files.py`. Does not know what is trained.
 """
 
-import os
 import threading
 import time
 from pathlib import Path
 from typing import IO, Any, Literal
-
-import psutil
 
 from engine.run_files import JournalLine
 
@@ -59,9 +56,3 @@ class Commands:
         for line in pipe:
             self._command = _SPOKEN.get(line.strip(), self._command)
         self.leave()
-
-
-def seconds_since_process_start() -> float:
-    """Working time counts from there, imports and all."""
-    created: float = psutil.Process(os.getpid()).create_time()
-    return max(0.0, time.time() - created)

@@ -25,7 +25,7 @@ from engine.calibration import Calibration, MethodRates, read_facts
 from engine.contract.records import METHOD_NAMES, Example, Machine, MethodName, Recipe, Split
 from engine.dataset import fingerprint_of, render_examples
 from engine.device import Device, peak_memory_bytes
-from engine.journal import Commands, Journal, seconds_since_process_start
+from engine.journal import Commands, Journal
 from engine.methods import get_method
 from engine.models import read_shape
 from engine.run_files import Order
@@ -54,9 +54,7 @@ class Start:
     """What a trainer pays before it learns, as the first of this process paid it."""
 
     seconds: float
-    """From the start of the process to the first step, and by how much that is slower than the second."""
-    adapter_seconds: float
-    """What loading peft adds."""
+    """Before the first step, and by how much that is slower than the second."""
     resident_bytes: int
     precision: str
     precision_reason: str
@@ -75,7 +73,11 @@ class Timing:
 
 
 def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Machine) -> Calibration:
-    """Every method, the one that needs least memory first, so that each peak is its own."""
+    """Every method, the one that needs least memory first, so that each peak is its own.
+
+    The process has got ready as a trainer does, and done nothing else.
+    """
+    loading = seconds_since_process_start() - waited_seconds()
     load_average = os.getloadavg()[0]
     with _scratch_folder(workspace) as folder:
         probe = Probe(folder, model_folder, fingerprint)
@@ -90,13 +92,9 @@ def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Mach
         threads=torch.get_num_threads(),
         precision=start.precision,
         precision_reason=start.precision_reason,
+        loading_seconds=loading,
         resident_bytes=start.resident_bytes,
-        rates={
-            name: _rates(
-                timing, start.seconds + (start.adapter_seconds if get_method(name).IS_ADAPTER else 0)
-            )
-            for name, timing in timings.items()
-        },
+        rates={name: _rates(timing, start.seconds) for name, timing in timings.items()},
     )
 
 
@@ -119,8 +117,7 @@ class Probe:
 
     def start(self) -> Start:
         attempt = self._attempt("all-layers")
-        attempt.prepare()
-        prepared = seconds_since_process_start() - waited_seconds()
+        prepared = _timed(attempt.prepare)
         resident = _resident_bytes(attempt.device)
         resumed = _timed(attempt.resume)
         first_step = _timed(attempt.take_step)
@@ -129,7 +126,6 @@ class Probe:
         second_step = _timed(attempt.take_step)
         return Start(
             seconds=prepared + resumed + max(0.0, first_step - second_step),
-            adapter_seconds=_timed(_import_peft),
             resident_bytes=resident,
             precision=attempt.progress.precision,
             precision_reason=attempt.progress.precision_reason,
@@ -291,8 +287,9 @@ def waited_seconds() -> float:
     return total / 1e9
 
 
-def _import_peft() -> None:
-    import peft  # noqa: F401
+def seconds_since_process_start() -> float:
+    created: float = psutil.Process().create_time()
+    return max(0.0, time.time() - created)
 
 
 @contextmanager
