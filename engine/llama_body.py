@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.llama_layer import JointMap, LayerSizes, LlamaLayer, Map, Rotation
+from engine.llama_layer import JointMap, LayerSizes, LlamaLayer, Map, Positions
 from engine.models import is_plain_llama
 
 
@@ -52,9 +52,9 @@ class LlamaBody:
         """Through the layers from `first` to before `last`; (texts, positions, size) in and out."""
         places = torch.arange(hidden.shape[1])[None]
         cosine, sine = self._rotary(hidden, places)
-        rotation = Rotation(cosine[0].float(), sine[0].float())
+        positions = Positions(cosine[0].float(), sine[0].float())
         for layer in self.layers[first:last]:
-            hidden = layer(hidden, rotation)
+            hidden = layer(hidden, positions)
         return hidden
 
 

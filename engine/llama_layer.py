@@ -3,8 +3,8 @@
 The libraries' own layer makes some sixty small operations, each of which reads and writes everything once:
 on a small machine they take longer than the matrix products. Here a layer is one node of the graph: maps that
 read one input are one product, whose low-rank updates (LoRA) ride in the same product; norms, rotation and
-gate are computed again on the way back instead of being kept; attention goes forward in torch's fused kernel
-and back in plain products, which for short texts is the faster way.
+gate and the weights of attention are computed again on the way back instead of being kept; attention is plain
+products, which for texts of this length are faster than torch's fused kernel, and much so on the way back.
 
 Knows tensors and the formulas of Llama (arXiv 2302.13971): RMSNorm, rotary positions, grouped queries,
 SwiGLU. Does not know transformers' modules, methods or batches.
@@ -141,20 +141,29 @@ def rms_norm_backward(
 class Rotation:
     """Rotary positions (arXiv 2104.09864), the halves of a head as the two coordinates, as Llama has them."""
 
-    def __init__(self, cosine: Tensor, sine: Tensor) -> None:
-        """Both (positions, head size), in fp32."""
+    def __init__(self, cosine: Tensor, sine: Tensor, scale: float = 1.0) -> None:
+        """Both (positions, head size), in fp32. All that is turned is multiplied by `scale`."""
         half = cosine.shape[-1] // 2
-        self.cosine, self.sine = cosine[:, None, :half], sine[:, None, :half]
+        self.cosine, self.sine = scale * cosine[:, :half], scale * sine[:, :half]
 
-    def turn(self, heads: Tensor, backwards: bool = False) -> Tensor:
-        """(texts, positions, heads, size) -> the same, turned; a new tensor."""
+    def turn(self, heads: Tensor, out: Tensor, backwards: bool = False) -> None:
+        """Write `heads`, turned, to `out`; both (texts, heads, positions, size), in any order in memory."""
         half = heads.shape[-1] // 2
         first, second = heads[..., :half], heads[..., half:]
         sine = -self.sine if backwards else self.sine
-        turned = torch.empty_like(heads, memory_format=torch.contiguous_format)
-        turned[..., :half] = first * self.cosine - second * sine
-        turned[..., half:] = second * self.cosine + first * sine
-        return turned
+        out[..., :half] = (first * self.cosine).addcmul_(second, sine, value=-1)
+        out[..., half:] = (second * self.cosine).addcmul_(first, sine)
+
+
+class Positions:
+    """What depends on the length of the texts alone: the turns of queries and keys, and who sees whom."""
+
+    def __init__(self, cosine: Tensor, sine: Tensor) -> None:
+        """Both (positions, head size), in fp32."""
+        # The scores' scale goes along with the queries.
+        self.of_queries = Rotation(cosine, sine, scale=cosine.shape[-1] ** -0.5)
+        self.of_keys = Rotation(cosine, sine)
+        self.mask = torch.full((len(cosine), len(cosine)), -torch.inf).triu_(diagonal=1)
 
 
 @dataclass
@@ -200,12 +209,12 @@ class LlamaLayer:
     def _parameters(self) -> list[Tensor]:
         return [*self.norms, *(part for one in self.maps for part in one.parameters)]
 
-    def __call__(self, hidden: Tensor, rotation: Rotation) -> Tensor:
+    def __call__(self, hidden: Tensor, positions: Positions) -> Tensor:
         """(texts, positions, size) in fp32 -> the same."""
         for one in self.maps:
             one.refresh()
         result: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
-            self, rotation, hidden, *self._parameters
+            self, positions, hidden, *self._parameters
         )
         return result
 
@@ -213,19 +222,17 @@ class LlamaLayer:
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, layer: LlamaLayer, rotation: Rotation, hidden: Tensor, *parameters: Tensor
+        ctx: Any, layer: LlamaLayer, positions: Positions, hidden: Tensor, *parameters: Tensor
     ) -> Tensor:
-        texts, positions, size = hidden.shape
+        texts, size = len(hidden), hidden.shape[-1]
         rows = hidden.reshape(-1, size)
         first, second = layer.norms
         wide = layer.attention_in.room_for(len(rows))
         inverse_1 = rms_norm(rows, first, layer.sizes.epsilon, wide[:, :size])
-        query, key, value = _split_heads(layer, layer.attention_in.forward(wide), texts, rotation)
-        mixed, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query, key, value, 0.0, True
-        )
-        mixed_rows = mixed.transpose(1, 2).reshape(len(rows), -1)
-        middle = rows + layer.attention_out.forward(_widen(layer.attention_out, mixed_rows))
+        query, key, value = _split_heads(layer, layer.attention_in.forward(wide), texts, positions)
+        weights = _attend(query, key, positions)
+        mixed = _join_heads(torch.bmm(weights.to(value.dtype), value), layer.sizes, texts)
+        middle = rows + layer.attention_out.forward(_widen(layer.attention_out, mixed))
 
         wide = layer.gate_and_up.room_for(len(rows))
         inverse_2 = rms_norm(middle, second, layer.sizes.epsilon, wide[:, :size])
@@ -235,17 +242,13 @@ class _Layer(torch.autograd.Function):
         torch.mul(silu(gate), up, out=inner[:, : layer.down.inputs])
         result = middle + layer.down.forward(inner)
 
-        ctx.layer, ctx.rotation, ctx.texts = layer, rotation, texts
-        ctx.save_for_backward(
-            rows, inverse_1, query, key, value, mixed_rows, logsumexp, middle, inverse_2, gate_and_up
-        )
-        return result.view(texts, positions, size)
+        ctx.layer, ctx.positions, ctx.texts = layer, positions, texts
+        ctx.save_for_backward(rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up)
+        return result.view(hidden.shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        rows, inverse_1, query, key, value, mixed, logsumexp, middle, inverse_2, gate_and_up = (
-            ctx.saved_tensors
-        )
+        rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up = ctx.saved_tensors
         layer: LlamaLayer = ctx.layer
         first, second = layer.norms
         size = rows.shape[1]
@@ -269,9 +272,9 @@ class _Layer(torch.autograd.Function):
 
         narrow = middle_gradient.to(gate_and_up.dtype)
         towards, out_gradients = layer.attention_out.backward(narrow, _widen(layer.attention_out, mixed))
-        turned = _attention_backward(layer, ctx.rotation, towards, query, key, value, mixed, logsumexp)
+        joint = _attention_backward(layer.sizes, ctx.positions, towards, query, key, value)
         wide = _norm_again(layer.attention_in, rows, inverse_1, first)
-        towards, in_gradients = layer.attention_in.backward(turned, wide)
+        towards, in_gradients = layer.attention_in.backward(joint, wide)
         lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
         lower += middle_gradient
         norm_gradients = [
@@ -310,65 +313,60 @@ def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor
 
 
 def _split_heads(
-    layer: LlamaLayer, joint: Tensor, texts: int, rotation: Rotation
+    layer: LlamaLayer, joint: Tensor, texts: int, positions: Positions
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(rows, widths) -> queries, keys, values, each (texts, heads, positions, head size)."""
-    size = layer.sizes.head_size
+    """(rows, widths) -> queries (texts x key heads, groups x positions, head size); keys, values as one group.
+
+    Queries that share a key stand below one another; queries and keys are turned.
+    """
+    sizes = layer.sizes
     query, key, value = (
-        part.view(texts, -1, part.shape[1] // size, size)
-        for part in torch.split(joint, layer.sizes.widths, dim=1)
+        part.view(texts, -1, part.shape[1] // sizes.head_size, sizes.head_size).transpose(1, 2)
+        for part in torch.split(joint, sizes.widths, dim=1)
     )
-    turned = (rotation.turn(query), rotation.turn(key), value)
-    query, key, value = (part.transpose(1, 2) for part in turned)
+    turned = [torch.empty_like(part, memory_format=torch.contiguous_format) for part in (query, key)]
+    positions.of_queries.turn(query, out=turned[0])
+    positions.of_keys.turn(key, out=turned[1])
+    folded = (part.reshape(texts * sizes.key_heads, -1, sizes.head_size) for part in (*turned, value))
+    query, key, value = folded
     return query, key, value
 
 
+def _attend(query: Tensor, key: Tensor, positions: Positions) -> Tensor:
+    """The weights of attention, (texts x key heads, groups x positions, positions), in fp32."""
+    scores = torch.bmm(query, key.mT).view(len(query), -1, *positions.mask.shape).float()
+    weights: Tensor = scores.add_(positions.mask).softmax(-1)
+    return weights.view(len(query), -1, len(positions.mask))
+
+
+def _join_heads(heads: Tensor, sizes: LayerSizes, texts: int) -> Tensor:
+    """(texts x key heads, groups x positions, head size) -> (rows, heads x head size)."""
+    apart = heads.view(texts, sizes.heads, -1, sizes.head_size)
+    return apart.transpose(1, 2).reshape(-1, sizes.heads * sizes.head_size)
+
+
 def _attention_backward(
-    layer: LlamaLayer,
-    rotation: Rotation,
-    gradient: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mixed: Tensor,
-    logsumexp: Tensor,
+    sizes: LayerSizes, positions: Positions, gradient: Tensor, query: Tensor, key: Tensor, value: Tensor
 ) -> Tensor:
-    """(rows, heads x head size) -> (rows, widths), the gradient of the joint input map's result.
+    """(rows, heads x head size) -> (rows, widths), the gradient of what `_split_heads` was given."""
+    length = len(positions.mask)
+    texts = len(gradient) // length
+    apart = gradient.view(texts, length, sizes.heads, sizes.head_size).transpose(1, 2)
+    towards = apart.reshape(query.shape)
+    weights = _attend(query, key, positions)
+    value_gradient = torch.bmm(weights.to(value.dtype).mT, towards)
+    inner = torch.bmm(towards, value.mT).float().mul_(weights)
+    # The way back through a softmax: what all weights of a row have in common changes nothing.
+    scores = inner.addcmul_(weights, inner.sum(-1, keepdim=True), value=-1).to(query.dtype)
+    query_gradient = torch.bmm(scores, key)
+    key_gradient = torch.bmm(scores.mT, query)
 
-    The weights of attention are made again from their logarithmic sum, as in FlashAttention (arXiv
-    2205.14135, algorithm 4), for all positions at once. Queries that share a key stand below one another.
-    """
-    texts, heads, positions, size = query.shape
-    groups = heads // layer.sizes.key_heads
-    batch = texts * layer.sizes.key_heads
-
-    def fold(rows: Tensor) -> Tensor:
-        """(texts, heads, positions, n) -> (texts x key heads, groups x positions, n)."""
-        return rows.reshape(batch, groups * positions, rows.shape[-1])
-
-    towards = gradient.view(texts, positions, heads, size).transpose(1, 2)
-    result = mixed.view(texts, positions, heads, size).transpose(1, 2)
-    share = (towards * result).sum(-1, keepdim=True, dtype=torch.float32)
-    query_rows, towards_rows = fold(query), fold(towards)
-    key_rows, value_rows = (part.reshape(batch, positions, size) for part in (key, value))
-
-    scores = torch.bmm(query_rows, key_rows.mT).view(texts, heads, positions, positions).float()
-    weights = scores.mul_(size**-0.5).sub_(logsumexp[..., None]).exp_().tril_()
-    narrow = fold(weights).to(query.dtype)
-    value_gradient = torch.bmm(narrow.mT, towards_rows)
-    inner = torch.bmm(towards_rows, value_rows.mT).view(texts, heads, positions, positions)
-    inner_gradient = fold((inner - share).mul_(weights).mul_(size**-0.5)).to(query.dtype)
-    query_gradient = torch.bmm(inner_gradient, key_rows)
-    key_gradient = torch.bmm(inner_gradient.mT, query_rows)
-
-    joint = query.new_empty(texts, positions, sum(layer.sizes.widths) // size, size)
-    queries = query_gradient.view(texts, heads, positions, size).transpose(1, 2)
-    keys, values = (
-        part.view(texts, layer.sizes.key_heads, positions, size).transpose(1, 2)
-        for part in (key_gradient, value_gradient)
+    joint = gradient.new_empty(texts, length, sum(sizes.widths))
+    query_part, key_part, value_part = (
+        part.view(texts, length, -1, sizes.head_size).transpose(1, 2)
+        for part in torch.split(joint, sizes.widths, dim=2)
     )
-    key_heads = layer.sizes.key_heads
-    joint[:, :, :heads] = rotation.turn(queries, backwards=True)
-    joint[:, :, heads : heads + key_heads] = rotation.turn(keys, backwards=True)
-    joint[:, :, heads + key_heads :] = values
-    return joint.view(texts * positions, -1)
+    positions.of_queries.turn(query_gradient.view(query_part.shape), out=query_part, backwards=True)
+    positions.of_keys.turn(key_gradient.view(key_part.shape), out=key_part, backwards=True)
+    value_part.copy_(value_gradient.view(value_part.shape))
+    return joint.view(texts * length, -1)
