@@ -1,4 +1,5 @@
-"""Which prompts to compare on, and what creativity and length mean as settings of an answer.
+"""Which prompts to compare on, which examples to show a model, and what creativity and length mean as
+settings of an answer.
 
 Does not know answers, models or how two texts are shown.
 """
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from engine.contract.records import BALANCED_TEMPERATURE, Example
+from engine.contract.records import BALANCED_TEMPERATURE, Example, Turn
 
 _Value = TypeVar("_Value", int, float)
 
@@ -49,6 +50,18 @@ def pick_prompts(examples: Sequence[Example], count: int = 3) -> list[Example]:
     if len(ordered) <= count:
         return ordered
     return [ordered[(2 * index + 1) * len(ordered) // (2 * count)] for index in range(count)]
+
+
+def as_turns(examples: Sequence[Example]) -> tuple[Turn, ...]:
+    """Examples as earlier turns, for asking an untouched model that is shown what is wanted (few-shot)."""
+    return tuple(
+        turn
+        for example in examples
+        for turn in (
+            Turn(role="user", text=example.prompt),
+            Turn(role="assistant", text=example.completion),
+        )
+    )
 
 
 def _hash(text: str) -> bytes:

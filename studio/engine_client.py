@@ -192,6 +192,13 @@ class EngineClient:
             yield _read_events(response)
 
     @contextmanager
+    def stream_many_answers(self, request: r.ManyAnswersRequest) -> Generator[Iterator[r.AnswerEvent]]:
+        """The same for several questions at once; each event says to which it belongs."""
+        body = request.model_dump(mode="json")
+        with self._stream("POST", routes.MANY_ANSWERS, json=body) as response:
+            yield _read_events(response)
+
+    @contextmanager
     def stream_download(self, run_id: str) -> Generator[httpx.Response]:
         """The zip of a run as an open response: read it with `iter_bytes`."""
         with self._stream("GET", routes.RUN_DOWNLOAD.format(run_id=run_id)) as response:

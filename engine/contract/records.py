@@ -16,6 +16,8 @@ MIN_EXAMPLES = 10
 MAX_ANSWER_TOKENS = 512
 BALANCED_TEMPERATURE = 0.5
 """What answers are drawn at unless another is asked for; the starter's figures are made at it too."""
+MAX_TURNS = 64
+MAX_QUESTIONS = 32
 MAX_NAME_CHARACTERS = 120
 
 MethodName = Literal["last-layers", "all-layers", "p-tuning", "lora"]
@@ -358,22 +360,41 @@ class Event(Record):
 # --- 4 compare ----------------------------------------------------------------------------------------
 
 
-class AnswerRequest(Record):
-    """Ask base and/or tuned run one prompt. Text only; the run chooses the adapter, never a model's name."""
+class Question(Record):
+    """One prompt for one or two sides, after what was said before it."""
+
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
+    turns: Annotated[tuple[Turn, ...], Field(max_length=MAX_TURNS)] = ()
+    """Earlier turns, oldest first: a chat so far, or examples that show what is wanted."""
+    sides: Annotated[list[Side], Field(min_length=1, max_length=2)] = ["base", "tuned"]
+
+
+class Asking(Record):
+    """Whom to ask and how it answers; the run chooses the adapter, never a model's name."""
 
     run_id: Id
-    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
-    sides: Annotated[list[Side], Field(min_length=1, max_length=2)] = ["base", "tuned"]
     max_tokens: Annotated[int, Field(ge=1, le=MAX_ANSWER_TOKENS)] = 160
     temperature: Annotated[float, Field(ge=0, le=2)] = BALANCED_TEMPERATURE
     """0 always takes the most likely token."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
 
+class AnswerRequest(Asking, Question):
+    """Ask base and/or tuned run one prompt. Text only."""
+
+
+class ManyAnswersRequest(Asking):
+    """Ask several questions at once, which are answered side by side."""
+
+    questions: Annotated[list[Question], Field(min_length=1, max_length=MAX_QUESTIONS)]
+
+
 class AnswerEvent(Record):
     """One line of a streamed answer. `text` is what was added; `done` closes a side; `failure` ends all."""
 
     side: Side | None = None
+    question: int | None = None
+    """Which of several questions, counted from 0."""
     text: str = ""
     done: bool = False
     ended_by: Literal["end", "length"] | None = None

@@ -1,7 +1,7 @@
 """Prompts to compare on are held out, different, and the same each time."""
 
 from engine.contract.records import AnswerRequest, Example
-from studio.comparison import CREATIVITY, DEFAULT_CREATIVITY, DEFAULT_LENGTH, LENGTH, pick_prompts
+from studio.comparison import CREATIVITY, DEFAULT_CREATIVITY, DEFAULT_LENGTH, LENGTH, as_turns, pick_prompts
 
 
 def example(prompt: str, held_out: bool = True) -> Example:
@@ -36,3 +36,13 @@ def test_every_choice_is_an_allowed_answer() -> None:
             AnswerRequest(run_id="0" * 32, prompt="?", temperature=creativity.value, max_tokens=length.value)
     assert DEFAULT_CREATIVITY.value == AnswerRequest.model_fields["temperature"].default
     assert DEFAULT_LENGTH.value == AnswerRequest.model_fields["max_tokens"].default
+
+
+def test_examples_shown_to_a_model_are_turns_in_their_order() -> None:
+    shown = as_turns([Example(prompt="A?", completion="a"), Example(prompt="B?", completion="b")])
+    assert [(turn.role, turn.text) for turn in shown] == [
+        ("user", "A?"),
+        ("assistant", "a"),
+        ("user", "B?"),
+        ("assistant", "b"),
+    ]

@@ -12,7 +12,7 @@ import pytest
 
 from engine.contract.brand import Brand, BrandRules, Fact
 from engine.contract.failures import EngineFailure
-from engine.contract.records import AnswerRequest, Example, Reading, Turn
+from engine.contract.records import AnswerRequest, Example, ManyAnswersRequest, Question, Reading, Turn
 from studio.engine_client import EngineClient, connect
 from studio.handshake import prove
 
@@ -155,3 +155,17 @@ def test_streamed_answers_come_as_events_and_pings_as_empty_ones() -> None:
         (None, "", False),
         ("base", "", True),
     ]
+
+
+def test_many_questions_travel_in_one_request() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, len(json.loads(request.content)["questions"])))
+        return httpx.Response(200, text='data: {"side": "base", "question": 1, "done": true}\n\n')
+
+    questions = [Question(prompt="Say hi", sides=["base"]), Question(prompt="Say ho", sides=["base"])]
+    client = client_answering(httpx.MockTransport(answer))
+    with client.stream_many_answers(ManyAnswersRequest(run_id=RUN_ID, questions=questions)) as events:
+        assert [event.question for event in events] == [1]
+    assert asked == [("/answers/many", 2)]
