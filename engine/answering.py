@@ -1,5 +1,5 @@
-"""The queue before the generator, and the generator's process: one answer runs, a few wait, the rest are
-refused.
+"""The queue before the generator, and the generator's process: a few answers are written at once, a few
+wait, the rest are refused.
 
 An answer belongs to a task of its own, so that a reader that stalls holds up nobody. The process is started
 for the first answer, ended after a while without any, and replaced when it dies. Does not know HTTP or how
@@ -20,7 +20,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from engine.contract.failures import EngineFailure, Failure
-from engine.contract.records import AnswerEvent, AnswerRequest, Run
+from engine.contract.records import AnswerEvent, AnswerRequest, ManyAnswersRequest, Question, Run
 from engine.methods import get_method
 from engine.models import get_model
 from engine.processes import Child, cap_log, start_module, usable_cores
@@ -29,6 +29,8 @@ from engine.workspace import Workspace
 
 log = logging.getLogger(__name__)
 
+MAX_SPEAKING = 8
+"""Requests answered at once."""
 MAX_WAITING = 8
 IDLE_SECONDS = 600.0
 SILENCE_SECONDS = 180.0
@@ -48,12 +50,14 @@ _LEAVING = Failure(
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Ticket:
     """One request on its way: what to ask, and the events that came back so far. None ends them."""
 
     run_id: str
     question: dict[str, Any]
+    open_answers: int
+    """How many have not ended: a question has one for each side."""
     id: str = field(default_factory=lambda: uuid4().hex)
     events: "asyncio.Queue[AnswerEvent | None]" = field(default_factory=asyncio.Queue)
     is_given_up: bool = False
@@ -88,6 +92,10 @@ class Generator:
     @property
     def is_alive(self) -> bool:
         return self.child.poll() is None
+
+    def wake(self) -> None:
+        """Let whoever hears look up: somebody new wants to be answered."""
+        self.lines.put_nowait({})
 
     async def say(self, message: dict[str, Any]) -> bool:
         return await asyncio.to_thread(self.child.send, json.dumps(message))
@@ -127,31 +135,39 @@ class Answering:
         self._workspace = workspace
         self._store = store
         self._idle_seconds = idle_seconds
-        self._queue: list[Ticket] = []
-        """In order of arrival; the first one is being answered."""
-        self._speaking: Ticket | None = None
+        self._waiting: list[Ticket] = []
+        """In order of arrival."""
+        self._speaking: dict[str, Ticket] = {}
+        """By id: being answered, or about to be."""
+        self._unsaid: list[Ticket] = []
+        """Of these, the ones that the generator has not been told of."""
         self._task: asyncio.Task[None] | None = None
         self._generator: Generator | None = None
         self._retirement: asyncio.TimerHandle | None = None
 
     def is_in_use(self, run_id: str) -> bool:
-        return any(ticket.run_id == run_id for ticket in list(self._queue))
+        return any(ticket.run_id == run_id for ticket in [*self._speaking.values(), *self._waiting])
 
     def is_busy(self) -> bool:
-        return bool(self._queue)
+        return bool(self._speaking or self._waiting)
 
-    def admit(self, request: AnswerRequest) -> Ticket:
+    def admit(self, request: AnswerRequest | ManyAnswersRequest) -> Ticket:
         """A place in the queue, or EngineFailure: the run cannot answer, or too many wait."""
-        ticket = Ticket(request.run_id, self._question(request))
-        if len(self._queue) > MAX_WAITING:
+        questions = request.questions if isinstance(request, ManyAnswersRequest) else [_only(request)]
+        ticket = Ticket(
+            request.run_id,
+            self._ask(request, questions),
+            open_answers=sum(len(set(question.sides)) for question in questions),
+        )
+        if len(self._waiting) >= MAX_WAITING:
             raise EngineFailure(
                 "busy",
                 f"{MAX_WAITING} answers are waiting already.",
                 "Your prompt was not lost.",
                 "Ask again in a moment.",
             )
-        self._queue.append(ticket)
-        self._tell_places()
+        self._waiting.append(ticket)
+        self._move_up()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._work())
         if self._retirement is not None:
@@ -166,33 +182,31 @@ class Answering:
     def give_up(self, ticket: Ticket) -> None:
         """Its place is free at once; if it is being answered, the generator lets go at the next token."""
         ticket.is_given_up = True
-        if ticket in self._queue:
-            self._queue.remove(ticket)
-            self._tell_places()
-        if ticket is self._speaking and self._generator is not None:
+        if ticket.id in self._speaking and ticket not in self._unsaid and self._generator is not None:
             self._generator.child.send(json.dumps({"cancel": ticket.id}))
+        self._forget(ticket)
 
     async def close(self) -> None:
         for handle in (self._task, self._retirement):
             if handle is not None:
                 handle.cancel()
-        for ticket in self._queue:
+        for ticket in [*self._speaking.values(), *self._waiting]:
             ticket.events.put_nowait(AnswerEvent(failure=_LEAVING))
             ticket.events.put_nowait(None)
-        self._queue.clear()
+        self._waiting.clear()
+        self._speaking.clear()
         await self._end_generator()
 
     # --- what is asked ----------------------------------------------------------------------------
 
-    def _question(self, request: AnswerRequest) -> dict[str, Any]:
+    def _ask(self, request: AnswerRequest | ManyAnswersRequest, questions: list[Question]) -> dict[str, Any]:
         run = self._store.get_run(request.run_id)
         artefact = self._artefact(run)
         return {
             "base_folder": str(get_model(self._workspace, run.recipe.base_model)),
             "artefact_folder": str(artefact),
             "is_adapter": get_method(run.recipe.method).IS_ADAPTER,
-            "prompt": request.prompt,
-            "sides": list(dict.fromkeys(request.sides)),
+            "questions": [question.model_dump(mode="json") for question in questions],
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
             "seed": request.seed,
@@ -218,55 +232,77 @@ class Answering:
 
     # --- the queue --------------------------------------------------------------------------------
 
-    def _tell_places(self) -> None:
-        for place, ticket in enumerate(self._queue):
+    def _move_up(self) -> None:
+        """Who has waited longest is answered as soon as there is room."""
+        while self._waiting and len(self._speaking) < MAX_SPEAKING:
+            ticket = self._waiting.pop(0)
+            self._speaking[ticket.id] = ticket
+            self._unsaid.append(ticket)
+            ticket.tell_place(0)
+        for place, ticket in enumerate(self._waiting, start=1):
             ticket.tell_place(place)
+        if self._unsaid and self._generator is not None:
+            self._generator.wake()
+
+    def _forget(self, ticket: Ticket) -> None:
+        self._speaking.pop(ticket.id, None)
+        for tickets in (self._waiting, self._unsaid):
+            if ticket in tickets:
+                tickets.remove(ticket)
+        self._move_up()
+
+    def _end(self, ticket: Ticket, failure: Failure | None = None) -> None:
+        if failure is not None:
+            ticket.events.put_nowait(AnswerEvent(failure=failure))
+        ticket.events.put_nowait(None)
+        self._forget(ticket)
 
     async def _work(self) -> None:
-        """Answer until nobody waits; then the generator stays ready for a while."""
-        while self._queue:
-            self._speaking = ticket = self._queue[0]
+        """Hand on and pass back until nobody is left; then the generator stays ready for a while."""
+        while self._speaking:
             try:
-                await self._answer(ticket)
+                await self._pass_on()
             except Exception:
-                log.exception("an answer failed")
-                ticket.events.put_nowait(AnswerEvent(failure=_DIED))
-            finally:
-                self._speaking = None
-                ticket.events.put_nowait(None)
-                if ticket in self._queue:
-                    self._queue.remove(ticket)
-                self._tell_places()
+                log.exception("answers failed")
+                await self._fail_all()
         loop = asyncio.get_running_loop()
         self._retirement = loop.call_later(
             self._idle_seconds, lambda: loop.create_task(self._end_generator())
         )
 
-    async def _answer(self, ticket: Ticket) -> None:
+    async def _pass_on(self) -> None:
+        """Tell the generator of those it does not know; hear one line."""
         generator = await self._ready_generator()
-        if generator is None or not await generator.say({"id": ticket.id, **ticket.question}):
-            await self._replace(ticket)
+        said = await generator.hear() if generator and await self._say_all(generator) else None
+        if said is None:
+            await self._fail_all()
             return
-        if ticket.is_given_up:
-            await generator.say({"cancel": ticket.id})
-        open_sides = set(ticket.question["sides"])
-        while open_sides:
-            said = await generator.hear()
-            if said is None:
-                await self._replace(ticket)
-                return
-            event = _read_event(said, ticket.id)
-            if event is None:
-                continue
-            ticket.events.put_nowait(event)
-            open_sides -= {event.side} if event.done else set()
-            if event.failure is not None:
-                return
+        ticket = self._speaking.get(str(said.get("id")))
+        event = _read_event(said) if ticket else None
+        if ticket is None or event is None:
+            return
+        ticket.open_answers -= event.done
+        is_over = event.failure is not None or not ticket.open_answers
+        ticket.events.put_nowait(event)
+        if is_over:
+            self._end(ticket)
 
-    async def _replace(self, ticket: Ticket) -> None:
-        """The generator died or went silent: say so; the next answer starts another."""
-        ticket.events.put_nowait(AnswerEvent(failure=_DIED))
+    async def _say_all(self, generator: Generator) -> bool:
+        while self._unsaid:
+            ticket = self._unsaid.pop(0)
+            if not await generator.say({"id": ticket.id, **ticket.question}):
+                return False
+            if ticket.is_given_up:
+                # The earlier word of it came before the question.
+                await generator.say({"cancel": ticket.id})
+        return True
+
+    async def _fail_all(self) -> None:
+        """The generator died or went silent: say so to those it was answering; the next start another."""
+        failed = list(self._speaking.values())
         await self._end_generator()
+        for ticket in failed:
+            self._end(ticket, _DIED)
 
     # --- the process ------------------------------------------------------------------------------
 
@@ -285,10 +321,11 @@ class Answering:
             await asyncio.to_thread(generator.end)
 
 
-def _read_event(said: dict[str, Any], ticket_id: str) -> AnswerEvent | None:
-    """What was said of this ticket; what is left over of an earlier one is None."""
-    if said.get("id") != ticket_id:
-        return None
+def _only(request: AnswerRequest) -> Question:
+    return Question(prompt=request.prompt, turns=request.turns, sides=request.sides)
+
+
+def _read_event(said: dict[str, Any]) -> AnswerEvent | None:
     try:
         return AnswerEvent.model_validate(said.get("event"))
     except ValidationError:

@@ -124,15 +124,15 @@ def answer_samples(model: TunedModel, examples: list[Example]) -> list[Sample]:
 
 def _answer(model: TunedModel, example: Example) -> Sample:
     sampling = Sampling(max_tokens=min(SAMPLE_TOKENS, model.window_tokens // 4))
-    base = model.start("base", example.prompt, sampling)
-    tuned = model.start("tuned", example.prompt, sampling)
+    base, _ = model.answer("base", example.prompt, sampling)
+    tuned, decoding = model.answer("tuned", example.prompt, sampling)
     return Sample(
         prompt=example.prompt,
-        base=base.finish(),
-        tuned=tuned.finish(),
+        base=base,
+        tuned=tuned,
         own=example.completion,
         max_tokens=sampling.max_tokens,
-        margin=tuned.margin,
+        margin=decoding.margin,
     )
 
 

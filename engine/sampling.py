@@ -1,27 +1,23 @@
-"""One side's answer, token by token: choose the next token, know when it ends, turn tokens into text.
+"""One answer, token by token: choose the next token, know when it ends, turn tokens into text.
 
-A `Decoding` asks for logits and never knows whose they are: base or tuned, adapter or whole model. It does
-not know requests, pipes or folders. The loop is ours and not `generate()` because two sides take turns in it,
-each token is sent at once, and an answer can be given up between two tokens.
+A `Decoding` is handed logits and never knows whose they are, nor what was computed beside them: its draws
+come from a generator of its own, so an answer depends on its seed and its logits alone. It does not know
+models, caches, requests or folders. The choice is ours and not `generate()`'s because many answers advance
+together, each token is sent at once, and an answer can be given up between two tokens.
 
 Repetition is not held down here: the starter has unlearnt it (`unlikelihood.py`), and a penalty would make
 every answer differ from what stock `generate()` gives with the download.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import perf_counter
 from typing import Literal
 
 import torch
-from transformers import DynamicCache, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 TOP_P = 0.95
 """Unlikely tokens that together weigh less than the rest of this are never drawn."""
 _HALF_A_CHARACTER = "\ufffd"
-
-LogitsOf = Callable[[list[int], DynamicCache], torch.Tensor]
-"""New token ids and the cache of all before them -> logits of the next token, 1-D float32 on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -75,52 +71,34 @@ def choose_token(logits: torch.Tensor, sampling: Sampling, generator: torch.Gene
     return int(order[torch.multinomial(kept, 1, generator=generator)])
 
 
-@dataclass
+@dataclass(eq=False)
 class Decoding:
-    """An answer in the making: `step()` adds a token; after a Delta with `ended_by` there is none to add."""
+    """An answer in the making: `take()` adds a token; after a Delta with `ended_by` there is none to add."""
 
-    logits_of: LogitsOf
     prompt_ids: list[int]
-    cache: DynamicCache
     end_token_ids: frozenset[int]
     text: TextStream
     sampling: Sampling
     token_ids: list[int] = field(default_factory=list)
     seconds: float = 0.0
-    """Time spent on this side alone: the other side's turns do not count."""
+    """Of all steps that it took part in, whoever else did."""
     margin: float = float("inf")
     """The smallest lead of a likeliest token's logit over the runner-up: how far this stayed from a tie."""
 
     def __post_init__(self) -> None:
         self._generator = torch.Generator().manual_seed(self.sampling.seed)
-        self._next_input = self.prompt_ids
 
-    def step(self) -> Delta:
-        started = perf_counter()
-        logits = self.logits_of(self._next_input, self.cache)
+    def take(self, logits: torch.Tensor, seconds: float) -> Delta:
+        """Choose the next token; `logits` are 1-D float32 on the CPU and took `seconds`."""
         token = choose_token(logits, self.sampling, self._generator)
-        self._note_margin(logits)
-        delta = self._add(token)
-        self.seconds += perf_counter() - started
-        return delta
-
-    def finish(self) -> str:
-        """All steps at once; the whole text."""
-        pieces = []
-        while True:
-            delta = self.step()
-            pieces.append(delta.text)
-            if delta.ended_by:
-                return "".join(pieces)
+        best, second = logits.topk(2).values.tolist()
+        self.margin = min(self.margin, best - second)
+        self.seconds += seconds
+        return self._add(token)
 
     def _add(self, token: int) -> Delta:
         if token in self.end_token_ids:
             return Delta("", "end")
         self.token_ids.append(token)
-        self._next_input = [token]
         full = len(self.token_ids) >= self.sampling.max_tokens
         return Delta(self.text.read_new(self.token_ids), "length" if full else None)
-
-    def _note_margin(self, logits: torch.Tensor) -> None:
-        best, second = logits.topk(2).values.tolist()
-        self.margin = min(self.margin, best - second)

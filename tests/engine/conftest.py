@@ -226,6 +226,37 @@ def method_name(request: pytest.FixtureRequest) -> MethodName:
     return name
 
 
+def tune_by_chance(name: MethodName, base: Path, folder: Path) -> Path:
+    """An artefact that clearly changes the answers, without the time that learning takes."""
+    import torch
+
+    from engine.models import load_base
+
+    torch.manual_seed(3)
+    method = get_method(name)
+    model = method.prepare_model(load_base(base), method.build_recipe(Recipe(method=name), 100))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.05 * torch.randn_like(parameter))
+    method.save_artefact(model, base, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def artefact_of(
+    tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path
+) -> Callable[[MethodName], Path]:
+    made: dict[MethodName, Path] = {}
+
+    def artefact(name: MethodName) -> Path:
+        if name not in made:
+            made[name] = tune_by_chance(name, tiny_model_folder, tmp_path_factory.mktemp(name) / "artefact")
+        return made[name]
+
+    return artefact
+
+
 # --- a living engine ----------------------------------------------------------------------------------
 
 

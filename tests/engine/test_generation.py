@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from transformers import DynamicCache
 
 from engine.contract.failures import EngineFailure
-from engine.contract.records import MethodName, Recipe
+from engine.contract.records import MethodName
 from engine.encoding import encode_prompt
 from engine.methods import get_method
 from engine.models import load_base, load_tokenizer
@@ -32,33 +32,6 @@ PROMPT = "Describe the tent."
 GREEDY = Sampling(max_tokens=24)
 
 
-@torch.no_grad()
-def tune_by_chance(name: MethodName, base: Path, folder: Path) -> Path:
-    """An artefact that clearly changes the answers, without the time that learning takes."""
-    torch.manual_seed(3)
-    method = get_method(name)
-    model = method.prepare_model(load_base(base), method.build_recipe(Recipe(method=name), 100))
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    method.save_artefact(model, base, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def artefact_of(
-    tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path
-) -> Callable[[MethodName], Path]:
-    made: dict[MethodName, Path] = {}
-
-    def artefact(name: MethodName) -> Path:
-        if name not in made:
-            made[name] = tune_by_chance(name, tiny_model_folder, tmp_path_factory.mktemp(name) / "artefact")
-        return made[name]
-
-    return artefact
-
-
 @pytest.fixture
 def model(
     method_name: MethodName, artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path
@@ -67,9 +40,7 @@ def model(
 
 
 def answer_ids(model: TunedModel, side: Any, sampling: Sampling = GREEDY) -> list[int]:
-    decoding = model.start(side, PROMPT, sampling)
-    decoding.finish()
-    return decoding.token_ids
+    return model.answer(side, PROMPT, sampling)[1].token_ids
 
 
 def stock_answer_ids(model: Any, folder: Path) -> list[int]:
@@ -85,6 +56,12 @@ def stock_answer_ids(model: Any, folder: Path) -> list[int]:
     return [token for token in ids if token != model.config.eos_token_id]
 
 
+@torch.inference_mode()
+def logits_of(model: TunedModel, side: Any, tokens: list[int], cache: DynamicCache) -> torch.Tensor:
+    embed = model.embed if cache.get_seq_length() else model.embed_beginning
+    return model.logits([side], embed(side, tokens).unsqueeze(0), cache)
+
+
 # --- whose answer it is -------------------------------------------------------------------------------
 
 
@@ -96,9 +73,9 @@ def test_the_base_side_has_the_very_logits_of_an_untouched_model(
     ours, theirs, other = (DynamicCache(config=untouched._base.config) for _ in range(3))
     tokens = encode_prompt(model.tokenizer, PROMPT, max_tokens=100)
     for _ in range(12):
-        logits = model.logits("base", tokens, ours)
-        tuned = model.logits("tuned", tokens, other)
-        assert torch.equal(logits, untouched.logits("base", tokens, theirs))
+        logits = logits_of(model, "base", tokens, ours)
+        tuned = logits_of(model, "tuned", tokens, other)
+        assert torch.equal(logits, logits_of(untouched, "base", tokens, theirs))
         assert not torch.equal(logits, tuned)
         tokens = [int(logits.argmax())]
 
@@ -125,18 +102,6 @@ def test_the_tuned_side_answers_as_stock_libraries_do_with_the_artefact(
     else:
         stock = load_base(artefact)
     assert answer_ids(model, "tuned") == stock_answer_ids(stock, tiny_model_folder)
-
-
-def test_sides_that_take_turns_answer_as_each_would_alone(model: TunedModel) -> None:
-    sampling = Sampling(max_tokens=16, temperature=1.0, seed=5)
-    alone = {side: answer_ids(model, side, sampling) for side in ("base", "tuned")}
-    together = {side: model.start(side, PROMPT, sampling) for side in ("base", "tuned")}
-    for _ in range(16):
-        for decoding in together.values():
-            if len(decoding.token_ids) < 16:
-                decoding.step()
-    for side, decoding in together.items():
-        assert decoding.token_ids[: len(alone[side])] == alone[side]
 
 
 def test_asking_for_a_voice_that_was_not_tuned_yet_is_refused(tiny_model_folder: Path) -> None:
@@ -190,15 +155,15 @@ def test_a_character_that_the_length_cuts_in_half_is_left_out(byte_tokenizer: An
 
 def test_a_long_prompt_leaves_room_for_an_answer(tiny_model_folder: Path) -> None:
     model = TunedModel(tiny_model_folder, None, is_adapter=False)
-    decoding = model.start("base", "word " * 1_600, Sampling(max_tokens=512))
-    assert decoding.sampling.max_tokens == model.window_tokens // 4
-    assert len(decoding.prompt_ids) + decoding.sampling.max_tokens == model.window_tokens
-    decoding.finish()
+    row = model.start("base", "word " * 1_600, Sampling(max_tokens=512))
+    assert row.decoding.sampling.max_tokens == model.window_tokens // 4
+    assert len(row.decoding.prompt_ids) + row.decoding.sampling.max_tokens == model.window_tokens
+    model.answer("base", "word " * 1_600, Sampling(max_tokens=512))
 
 
 def test_an_answer_never_outgrows_the_window(tiny_model_folder: Path) -> None:
     model = TunedModel(tiny_model_folder, None, is_adapter=False)
-    decoding = model.start("base", PROMPT, Sampling(max_tokens=512))
+    decoding = model.start("base", PROMPT, Sampling(max_tokens=512)).decoding
     assert len(decoding.prompt_ids) + decoding.sampling.max_tokens == model.window_tokens
 
 
@@ -341,8 +306,7 @@ class Generator:
             "base_folder": str(self._base),
             "artefact_folder": artefact and str(artefact),
             "is_adapter": True,
-            "prompt": PROMPT,
-            "sides": ["base", "tuned"],
+            "questions": [{"prompt": PROMPT}],
             "max_tokens": 12,
             "temperature": 0.0,
             "seed": 0,
@@ -378,11 +342,11 @@ def test_both_sides_stream_side_by_side_as_the_models_answer(
     model = TunedModel(tiny_model_folder, artefact_of("lora"), is_adapter=True)
     for side in ("base", "tuned"):
         events = [line["event"] for line in heard if line["event"]["side"] == side]
-        expected = model.start(side, PROMPT, Sampling(max_tokens=12))
-        assert "".join(event["text"] for event in events) == expected.finish()
+        expected, decoding = model.answer(side, PROMPT, Sampling(max_tokens=12))
+        assert "".join(event["text"] for event in events) == expected
         assert events[-1]["done"]
         assert events[-1]["ended_by"] in ("end", "length")
-        assert events[-1]["tokens"] == len(expected.token_ids)
+        assert events[-1]["tokens"] == len(decoding.token_ids)
 
 
 def test_the_first_word_comes_within_half_a_second_once_loaded(
@@ -415,7 +379,8 @@ def test_an_answer_given_up_ends_soon_and_the_next_one_is_whole(
     [
         ({"temperature": -1}, "bad_request"),
         ({"chat_template": "{{ 1 }}"}, "bad_request"),
-        ({"prompt": ["no", "text"]}, "bad_request"),
+        ({"questions": [{"prompt": ["no", "text"]}]}, "bad_request"),
+        ({"questions": []}, "bad_request"),
         ({"artefact_folder": "/nowhere/at/all"}, "artefact_damaged"),
         ({"base_folder": "/nowhere/at/all"}, "model_unusable"),
         ({"artefact_folder": None}, "conflict"),
