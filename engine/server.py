@@ -290,11 +290,19 @@ def show_run(parts: Parts, run: records.Run) -> records.Run:
 def add_answer_routes(app: FastAPI, parts: Parts) -> None:
     @app.post(routes.ANSWERS, response_class=StreamingResponse)
     async def answer(request: records.AnswerRequest) -> StreamingResponse:
-        ticket = parts.answering.admit(request)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(
-            stream(parts.answering, ticket), media_type="text/event-stream", headers=headers
-        )
+        return stream_answers(parts.answering, request)
+
+    @app.post(routes.MANY_ANSWERS, response_class=StreamingResponse)
+    async def answer_many(request: records.ManyAnswersRequest) -> StreamingResponse:
+        return stream_answers(parts.answering, request)
+
+
+def stream_answers(
+    answering: Answering, request: records.AnswerRequest | records.ManyAnswersRequest
+) -> StreamingResponse:
+    ticket = answering.admit(request)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(answering, ticket), media_type="text/event-stream", headers=headers)
 
 
 async def stream(answering: Answering, ticket: Ticket) -> AsyncIterator[str]:

@@ -1,4 +1,4 @@
-"""Answers as a stream: both sides to their end, one at a time, refused when too many wait, and never lost
+"""Answers as a stream: both sides to their end, side by side, refused when too many wait, and never lost
 quietly.
 """
 
@@ -28,8 +28,8 @@ def read_events(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
             yield json.loads(line.removeprefix("data: "))
 
 
-def ask(engine: Any, question: dict[str, Any]) -> list[dict[str, Any]]:
-    with engine.client as client, client.stream("POST", "/answers", json=question) as answer:
+def ask(engine: Any, question: dict[str, Any], path: str = "/answers") -> list[dict[str, Any]]:
+    with engine.client as client, client.stream("POST", path, json=question) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         return list(read_events(answer.iter_lines()))
@@ -61,6 +61,40 @@ def test_both_sides_are_answered_to_their_end_and_the_same_twice(
     assert len(engine.generators()) == 1
 
 
+def test_a_short_answer_does_not_wait_for_a_long_one_to_end(engine: Any, question: dict[str, Any]) -> None:
+    ask(engine, question)
+    long = {**question, "max_tokens": 200, "temperature": 2}
+    with engine.client as client, client.stream("POST", "/answers", json=long) as answer:
+        lines = read_events(answer.iter_lines())
+        next(event for event in lines if event.get("side"))
+        short = ask(engine, {**question, "max_tokens": 2})
+        assert is_complete(short)
+        assert all(event.get("waiting", 0) == 0 for event in short)
+        assert any(event.get("side") for event in lines)
+
+
+def test_a_chat_is_asked_with_what_was_said_before(engine: Any, question: dict[str, Any]) -> None:
+    greedy = {**question, "temperature": 0}
+    turns = [{"role": "user", "text": "Describe the mug."}, {"role": "assistant", "text": "Ahoy! " * 4}]
+    first, later = ask(engine, greedy), ask(engine, {**greedy, "turns": turns})
+    assert is_complete(later)
+    assert text_of(first, "base") != text_of(later, "base")
+
+
+def test_many_questions_get_the_answers_that_each_would_get_alone(
+    engine: Any, question: dict[str, Any]
+) -> None:
+    prompts = ["Describe the tent.", "Describe the lamp.", "Hi"]
+    alone = [ask(engine, {**question, "prompt": prompt}) for prompt in prompts]
+    whom = {name: question[name] for name in ("run_id", "max_tokens", "temperature")}
+    many = ask(engine, {**whom, "questions": [{"prompt": prompt} for prompt in prompts]}, "/answers/many")
+    for place, expected in enumerate(alone):
+        its = [event for event in many if event.get("question") == place]
+        assert is_complete(its)
+        for side in ("base", "tuned"):
+            assert text_of(its, side) == text_of(expected, side)
+
+
 def test_a_reader_that_leaves_frees_its_place_for_the_next(engine: Any, question: dict[str, Any]) -> None:
     ask(engine, question)
     endless = {**question, "max_tokens": 512, "temperature": 2}
@@ -87,13 +121,13 @@ def test_a_generator_that_dies_is_told_of_and_replaced(engine: Any, question: di
     assert engine.generators() != [generator]
 
 
-def test_one_answers_eight_wait_with_their_place_and_more_are_refused(
+def test_eight_are_answered_eight_wait_with_their_place_and_more_are_refused(
     engine: Any, question: dict[str, Any]
 ) -> None:
     ask(engine, question)
     (generator,) = engine.generators()
     generator.suspend()
-    answers: list[list[dict[str, Any]]] = [[] for _ in range(9)]
+    answers: list[list[dict[str, Any]]] = [[] for _ in range(16)]
 
     def ask_into(events: list[dict[str, Any]]) -> None:
         with engine.client as client, client.stream("POST", "/answers", json=question) as answer:
@@ -104,7 +138,7 @@ def test_one_answers_eight_wait_with_their_place_and_more_are_refused(
     for thread in threads:
         thread.start()
     try:
-        # Each is told its place as soon as it has one; a tenth that came earlier would take somebody's.
+        # Each is told its place as soon as it has one; a seventeenth that came earlier would take somebody's.
         wait_until(lambda: all(answers))
         with engine.client as client:
             refused = client.post("/answers", json=question)
@@ -113,7 +147,7 @@ def test_one_answers_eight_wait_with_their_place_and_more_are_refused(
     assert (refused.status_code, refused.json()["failure"]["code"]) == (429, "busy")
     for thread in threads:
         thread.join(timeout=30)
-    assert sorted(events[0]["waiting"] for events in answers) == list(range(9))
+    assert sorted(events[0]["waiting"] for events in answers) == [*[0] * 8, *range(1, 9)]
     assert all(is_complete(events) for events in answers)
     # Whoever waited was told of each step forward.
     for events in answers:
