@@ -226,6 +226,11 @@ def method_name(request: pytest.FixtureRequest) -> MethodName:
     return name
 
 
+@pytest.fixture(scope="session")
+def chance() -> Callable[[MethodName, Path, Path], Path]:
+    return tune_by_chance
+
+
 def tune_by_chance(name: MethodName, base: Path, folder: Path) -> Path:
     """An artefact that clearly changes the answers, without the time that learning takes."""
     import torch
