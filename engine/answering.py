@@ -182,8 +182,11 @@ class Answering:
     def give_up(self, ticket: Ticket) -> None:
         """Its place is free at once; if it is being answered, the generator lets go at the next token."""
         ticket.is_given_up = True
-        if ticket.id in self._speaking and ticket not in self._unsaid and self._generator is not None:
-            self._generator.child.send(json.dumps({"cancel": ticket.id}))
+        if self._generator is not None and ticket.id in self._speaking:
+            if ticket in self._unsaid:
+                self._generator.wake()
+            else:
+                self._generator.child.send(json.dumps({"cancel": ticket.id}))
         self._forget(ticket)
 
     async def close(self) -> None:
