@@ -315,7 +315,7 @@ def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor
 def _split_heads(
     layer: LlamaLayer, joint: Tensor, texts: int, positions: Positions
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(rows, widths) -> queries (texts x key heads, groups x positions, head size); keys, values as one group.
+    """(rows, widths) -> queries (texts x key heads, groups x positions, head size); keys and values alike.
 
     Queries that share a key stand below one another; queries and keys are turned.
     """
