@@ -109,4 +109,5 @@ class Calibrator:
             log=self._workspace.root / "logs" / "calibration.log",
             threads=usable_cores(),
             lock=lock,
+            trains=True,
         )

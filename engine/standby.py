@@ -69,7 +69,7 @@ class Standby:
         """The one that waits, unless a trainer started now would be another."""
         child, self._child = self._child, None
         self._has_failed = False
-        if child is not None and self._environment != child_environment(usable_cores()):
+        if child is not None and self._environment != child_environment(usable_cores(), trains=True):
             _end(child)
             return None
         return child
@@ -88,12 +88,14 @@ class Standby:
             return
         words = self._workspace.trainer_log
         words.write_bytes(b"")
-        self._environment = child_environment(usable_cores())
+        self._environment = child_environment(usable_cores(), trains=True)
         self._child = self._start(self._workspace.root, words)
 
     def _start(self, folder: Path, words: Path) -> Child:
         workspace = str(self._workspace.root)
-        return start_module(TRAINER, [workspace], folder=folder, log=words, threads=usable_cores())
+        return start_module(
+            TRAINER, [workspace], folder=folder, log=words, threads=usable_cores(), trains=True
+        )
 
 
 def available_memory() -> int:

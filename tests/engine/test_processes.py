@@ -148,6 +148,12 @@ def test_secrets_of_the_environment_do_not_reach_a_child() -> None:
     assert (environment["OMP_NUM_THREADS"], environment["HF_HUB_OFFLINE"]) == ("2", "1")
 
 
+def test_only_what_trains_keeps_the_memory_it_has_freed() -> None:
+    trains, answers = (child_environment(threads=2, trains=trains, inherited={}) for trains in (True, False))
+    assert "trim_threshold" in trains["GLIBC_TUNABLES"]
+    assert "GLIBC_TUNABLES" not in answers
+
+
 def test_a_file_in_the_folder_of_a_run_is_never_imported(tmp_path: Path) -> None:
     (tmp_path / "code.py").write_text("raise SystemExit(66)")
     child = start_module(TALKER, [], folder=tmp_path, log=tmp_path / "log", threads=1)
