@@ -88,7 +88,7 @@ def _suggest_grade(grades: Sequence[float]) -> float | None:
 
 def _suggest_words(examples: Sequence[Example], proses: Sequence[Prose]) -> list[str]:
     """Words that many texts have, plain English has rarely, and no prompt asked for; each in one form."""
-    total = sum(len(prose.words) for prose in proses)
+    total = sum(len(prose.lower) for prose in proses)
     uses, texts = _count_own_words(examples, proses)
     enough = max(_WORD_IN_TEXTS, _WORD_SHARE * len(examples))
     times = {
@@ -111,7 +111,7 @@ def _count_own_words(
     uses: Counter[str] = Counter()
     texts: Counter[str] = Counter()
     for example, prose in zip(examples, proses, strict=True):
-        asked = {word.lower for word in read_prose(example.prompt).words}
+        asked = read_prose(example.prompt).vocabulary
         own = [
             word.lower
             for word in prose.words

@@ -6,6 +6,7 @@ Does not know rules.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, floor
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ class Habits:
 
 def count_habits(proses: Sequence[Prose]) -> Habits:
     lists = Counter(has_comma for prose in proses for _, has_comma in find_lists(prose.text))
-    words = Counter(word.lower for prose in proses if prose.is_english for word in prose.words)
+    words = Counter(chain.from_iterable(prose.lower for prose in proses if prose.is_english))
     grades = map(find_grade, proses)
     return Habits(
         exclamations=[len(find_exclamations(prose.text)) for prose in proses],

@@ -8,11 +8,12 @@ Does not know any rule.
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 from studio.sentences import ABBREVIATIONS, normalise_word
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_WORD = re.compile(r"([^\W_]+(?:['’][^\W_]+)*)")
 _ENDS = frozenset(".!?…\n\r。！？")
 # After these a capital says nothing, but no sentence ends: "Delivery: Free", "the “Aurora”", "• Light".
 _OPENERS = frozenset(':;"“”„«»‘([•*–—|/')
@@ -58,49 +59,64 @@ class Word(NamedTuple):
 
 @dataclass(frozen=True)
 class Prose:
+    """Most rules ask for nothing but the words in lower case: the rest is worked out when first asked for."""
+
     text: str
-    words: tuple[Word, ...]
+    parts: tuple[str, ...]
+    """In turn what stands between two words and a word; the first and the last stand outside of all."""
+    lower: tuple[str, ...]
+    """Each word in lower case, with plain apostrophes: the form that lists hold."""
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        ends = list(accumulate(map(len, self.parts)))
+        places = zip(self.parts[1::2], self.lower, ends[:-1:2], ends[1::2], self._beginnings, strict=True)
+        return tuple(map(Word._make, places))
 
     @cached_property
     def sentences(self) -> int:
-        return sum(word.begins == "sentence" for word in self.words)
+        return self._beginnings.count("sentence")
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
-        return frozenset(word.lower for word in self.words)
+        return frozenset(self.lower)
 
     @cached_property
     def is_english(self) -> bool:
         """What is known of spelling, names and syllables holds for English only. In doubt, a text is."""
-        english = foreign = unusual = 0
-        for word in self.words:
-            english += word.lower in _FUNCTION_WORDS
-            foreign += word.lower in _FOREIGN_WORDS or not word.lower.isascii()
-            unusual += 0 if word.lower.isascii() else 1 if word.lower < _AFTER_LATIN else _OTHER_SCRIPT_WEIGHT
-        return foreign <= max(english, 2) and unusual <= max(_FOREIGN_LETTERS_SHARE * len(self.words), 2)
+        english = sum(map(_FUNCTION_WORDS.__contains__, self.lower))
+        foreign = sum(map(_FOREIGN_WORDS.__contains__, self.lower))
+        unusual = 0
+        for word in () if self.text.isascii() else self.lower:
+            if not word.isascii():
+                foreign += word not in _FOREIGN_WORDS
+                unusual += 1 if word < _AFTER_LATIN else _OTHER_SCRIPT_WEIGHT
+        return foreign <= max(english, 2) and unusual <= max(_FOREIGN_LETTERS_SHARE * len(self.lower), 2)
+
+    @cached_property
+    def _beginnings(self) -> list[Beginning]:
+        beginnings: list[Beginning] = [""] * len(self.lower)
+        for position, gap in enumerate(self.parts[:-1:2]):
+            if position == 0:
+                beginnings[0] = "sentence"
+            elif gap != " ":
+                beginnings[position] = _find_beginning(gap, self.lower[position - 1])
+        return beginnings
 
 
 def read_prose(text: str) -> Prose:
     """Take any text apart. Hyphens separate words, apostrophes do not."""
-    words: list[Word] = []
-    before = 0
-    has_curly = "’" in text
-    for match in _WORD.finditer(text):
-        start, end = match.span()
-        gap = text[before:start]
-        begins: Beginning = "" if gap == " " and words else _find_beginning(gap, words)
-        word = match[0]
-        words.append(Word(word, normalise_word(word) if has_curly else word.lower(), start, end, begins))
-        before = end
-    return Prose(text, tuple(words))
+    parts = tuple(_WORD.split(text))
+    lower = map(normalise_word if "’" in text else str.lower, parts[1::2])
+    return Prose(text, parts, tuple(lower))
 
 
-def _find_beginning(gap: str, words: list[Word]) -> Beginning:
-    """`gap` is what stands between the last word and this one."""
-    if not words or "\n" in gap or "\r" in gap:
+def _find_beginning(gap: str, before: str) -> Beginning:
+    """What begins behind `gap`, which stands after the word `before`."""
+    if "\n" in gap or "\r" in gap:
         return "sentence"
     if any(mark in _ENDS for mark in gap):
-        is_abbreviated = gap.startswith(".") and words[-1].lower in _ABBREVIATIONS
+        is_abbreviated = gap.startswith(".") and before in _ABBREVIATIONS
         return "sentence" if gap[-1].isspace() and not is_abbreviated else _find_part(gap)
     return _find_part(gap)
 

@@ -33,25 +33,26 @@ _IRREGULAR = {"one": 1, "ones": 1, "once": 1, "aisle": 1, "someone": 2, "everyon
 
 def find_grade(prose: Prose) -> float | None:
     """Of one text: the school year from which a reader is at ease; None if too short, or not in English."""
-    if len(prose.words) < _FEWEST_WORDS or not prose.is_english:
+    if len(prose.lower) < _FEWEST_WORDS or not prose.is_english:
         return None
     # A number stands in pieces there ("2", "500"), which nobody speaks as such.
-    words = Counter(word.lower for word in prose.words if not word.text.isdigit())
-    return _apply_formula(words, prose.sentences)
+    counts = [count_syllables(word) for word in prose.lower if not word.isdigit()]
+    return _apply_formula(sum(counts), len(counts) - counts.count(0), prose.sentences)
 
 
 def grade_of(words: Counter[str], sentences: int) -> float | None:
     """The grade of many texts in English, whose words and sentences were counted before."""
-    return _apply_formula(words, sentences) if words.total() >= _FEWEST_WORDS else None
-
-
-def _apply_formula(words: Counter[str], sentences: int) -> float | None:
-    spoken = [(syllables, count) for word, count in words.items() if (syllables := count_syllables(word))]
-    total = sum(count for _, count in spoken)
-    if total == 0 or sentences == 0:
+    if words.total() < _FEWEST_WORDS:
         return None
-    syllables = sum(syllables * count for syllables, count in spoken)
-    return 0.39 * total / sentences + 11.8 * syllables / total - 15.59
+    counts = [(count_syllables(word), times) for word, times in words.items()]
+    spoken = sum(times for syllables, times in counts if syllables)
+    return _apply_formula(sum(syllables * times for syllables, times in counts), spoken, sentences)
+
+
+def _apply_formula(syllables: int, words: int, sentences: int) -> float | None:
+    if words == 0 or sentences == 0:
+        return None
+    return 0.39 * words / sentences + 11.8 * syllables / words - 15.59
 
 
 @lru_cache(maxsize=65_536)

@@ -94,6 +94,8 @@ def check_spelling(checked: CheckedText, ready: ReadyRules) -> Iterator[Remark]:
     if wanted is None or not checked.prose.is_english:
         return
     is_side, other_side = ("British", "American") if wanted == "british" else ("American", "British")
+    if not any(find_other_spelling(word, wanted) for word in checked.prose.vocabulary):
+        return
     for word in checked.prose.words:
         other = find_other_spelling(word.lower, wanted)
         if other and (word.begins or not word.text[0].isupper() or word.text.isupper()):

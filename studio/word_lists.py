@@ -41,7 +41,7 @@ def build_word_list(listed: Iterable[str]) -> WordList:
     phrases: dict[str, list[_Phrase]] = {}
     signs = []
     for entry in map(str.strip, listed):
-        words = [_build_all_forms(word.lower) for word in read_prose(entry).words]
+        words = [_build_all_forms(word) for word in read_prose(entry).lower]
         if not words and entry:
             signs.append(entry)
         for form in words[0] if words else ():
@@ -51,7 +51,8 @@ def build_word_list(listed: Iterable[str]) -> WordList:
 
 def find_listed(prose: Prose, words: WordList) -> Iterator[Hit]:
     """Every place where something of the list stands."""
-    for position, word in enumerate(prose.words):
+    begins_one = not words.phrases.keys().isdisjoint(prose.vocabulary)
+    for position, word in enumerate(prose.words if begins_one else ()):
         for phrase in words.phrases.get(word.lower, ()):
             end = _find_end(prose, position, phrase)
             if end is not None:
