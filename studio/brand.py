@@ -78,18 +78,27 @@ def check_examples_by_rules(examples: Sequence[Example], brand: Brand) -> list[F
     ready = _make_ready(_Same(brand))
     has_briefs = len({example.prompt for example in examples}) > 1
     broken: dict[str, dict[int, str]] = {rule: {} for rule in _FINDINGS}
-    proses = [read_prose(example.completion) for example in examples]
-    for example, prose in zip(examples, proses, strict=True):
+    wanted = build_word_list(brand.rules.words_we_use)
+    unused = dict.fromkeys(word.strip() for word in brand.rules.words_we_use)
+    for example in examples:
+        prose = read_prose(example.completion)
         for remark in _check(prose, ready, example.prompt, has_briefs):
             sample = example.completion[remark.start : remark.end]
             broken[remark.rule].setdefault(example.row, sample)
+        for hit in find_listed(prose, wanted) if unused else ():
+            unused.pop(hit.listed, None)
     findings = [_build_finding(rule, samples) for rule, samples in broken.items() if samples]
-    return [*findings, *_check_uses(proses, brand)]
+    return [*findings, *_name_unused(list(unused))] if examples else findings
 
 
 def count_uses(texts: Iterable[str], words: Sequence[str]) -> dict[str, int]:
     """In how many of the texts each word or phrase stands, in whatever form."""
-    return _count_uses(map(read_prose, texts), words)
+    ready = build_word_list(words)
+    counts = {word.strip(): 0 for word in words}
+    for text in texts:
+        for listed in {hit.listed for hit in find_listed(read_prose(text), ready)}:
+            counts[listed] += 1
+    return counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,20 +132,9 @@ def _build_finding(rule: str, samples: dict[int, str]) -> Finding:
     return Finding(severity=severity, kind=f"brand-{rule}", rows=rows, message=text, remedy=remedy)
 
 
-def _count_uses(proses: Iterable[Prose], words: Sequence[str]) -> dict[str, int]:
-    ready = build_word_list(words)
-    counts = {word.strip(): 0 for word in words}
-    for prose in proses:
-        for listed in {hit.listed for hit in find_listed(prose, ready)}:
-            counts[listed] += 1
-    return counts
-
-
-def _check_uses(proses: Sequence[Prose], brand: Brand) -> list[Finding]:
+def _name_unused(unused: Sequence[str]) -> list[Finding]:
     """Words we use are wanted in the voice, not in each text: only those are named that no example has."""
-    counts = _count_uses(proses, brand.rules.words_we_use)
-    unused = [word for word, count in counts.items() if count == 0]
-    if not unused or not proses:
+    if not unused:
         return []
     named = [f"“{word}”" for word in unused[:_WORDS_NAMED]]
     more = [f"{len(unused) - _WORDS_NAMED} more"] if len(unused) > _WORDS_NAMED else []

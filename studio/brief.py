@@ -62,7 +62,7 @@ class Brief:
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return frozenset(strip_possessive(word.lower) for word in self._prose.words)
+        return frozenset(map(strip_possessive, self._prose.lower))
 
     @cached_property
     def _measures(self) -> frozenset[tuple[str, str]]:
