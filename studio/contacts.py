@@ -22,6 +22,9 @@ _LINK = re.compile(
     # Without "www": in small letters, so that "end.In" of a missing space is not one.
     rf"|(?<![\w@.-])(?:[a-z0-9-]{{1,63}}\.){{1,4}}(?:{_ENDINGS})\b(?:/[^\s<>\"”’)\]]{{0,300}})?(?!\.?[a-z])"
 )
+# Plain look-ups are ten times as fast as the pattern.
+_LINK_HINTS = ("://", "www.")
+_DOT_INSIDE = re.compile(r"\.[a-z]")
 _PHONE = re.compile(r"(?<![\w.,/-])(?:\+|00)?\(?\d[\d ()./\u00a0-]{5,22}\d(?![\w-]|[.,]\d)")
 _YEARS = re.compile(r"\(?\d{4}\D{1,3}\d{4}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ \u00a0]\d{3})+|\d+")
@@ -33,7 +36,7 @@ def find_links(text: str) -> list[Claim]:
     """E-mail addresses and links; a full stop behind them is not part of them."""
     found: list[Claim] = []
     _add(found, "e-mail", text, find_emails(text))
-    if "." in text:
+    if "." in text and (_DOT_INSIDE.search(text) or any(hint in text for hint in _LINK_HINTS)):
         _add(found, "link", text, (_trim(match) for match in _LINK.finditer(text)))
     return found
 

@@ -24,7 +24,9 @@ _SHORT_SCALES = {"k": 1_000, "m": 1_000_000, "mn": 1_000_000, "bn": 1_000_000_00
 NUMBER_WORDS = frozenset([*_VALUES, *_SCALES])
 _ANY = "|".join(sorted(NUMBER_WORDS, key=len, reverse=True))
 DIGITS = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,]\d+)*"
-WORDS = rf"\b(?:{_ANY})(?:(?:[ -]|(?:(?<=hundred)|(?<=thousand)|(?<=million)),? and )(?:{_ANY}))*\b"
+# Looked at first, so that most places of a text need not be held against every word.
+_BEGINS = f"(?=[{''.join(sorted({word[0] for word in NUMBER_WORDS}))}])"
+WORDS = rf"\b{_BEGINS}(?:{_ANY})(?:(?:[ -]|(?:(?<=hundred)|(?<=thousand)|(?<=million)),? and )(?:{_ANY}))*\b"
 SCALE = r"[ -]?(?:million|billion|thousand|hundred|bn|mn|k)\b"
 _THOUSANDS = re.compile(r"[\d]{1,3}(?:[,\s]\d{3})+(?:\.\d+)?")
 _POINTS = re.compile(r"\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?|\d{1,3}\.\d{3},\d+")

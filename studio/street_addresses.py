@@ -38,19 +38,30 @@ _ADDRESS = re.compile(
     rf"|\b[A-Z]\w*(?:{_DUTCH}) {_HOUSE}"
     r"|\b(?:P\. ?O\.|PO) Box \d{1,6}\b|\bPostfach \d[\d ]{1,8}\d\b"
 )
-# Each pattern needs one of these words; plain look-ups are ten times as fast as the pattern.
+# Each way to write an address needs one of these. They begin with a sign that is rare in texts, and so take a
+# tenth of the time.
 _HINTS = (
-    *(f" {word}" for word in f"{_ENGLISH}|{_SHORT}".split("|")),
-    *(word.replace("\\", "") for word in f"{_GERMAN}|{_GERMAN.title()}|{_DUTCH}|{_SOUTHERN}".split("|")),
-    *(f" {word} " for word in _FRENCH.split("|")),
-    *("STRASSE ", "STRAßE ", "Box ", "Postfach "),
+    re.compile(rf" (?=[A-Z])(?:{_ENGLISH}|{_SHORT})"),
+    re.compile(rf"\d(?: ?bis| ?ter)?,? (?:{_FRENCH}) "),
+    re.compile(rf"(?:{_SOUTHERN}|Box|Postfach) "),
 )
+_BEFORE_HOUSE = (
+    *(word.replace("\\", "") for word in f"{_GERMAN}|{_GERMAN.title()}|{_DUTCH}".split("|")),
+    *("STRASSE", "STRAßE"),
+)
+_BEGINS_HOUSE = re.compile(r" \d")
 
 
 def find_addresses(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of each."""
-    if any(hint in text for hint in _HINTS):
+    if _may_name_street(text):
         yield from (match.span() for match in _ADDRESS.finditer(text))
+
+
+def _may_name_street(text: str) -> bool:
+    return any(hint.search(text) for hint in _HINTS) or any(
+        text.endswith(_BEFORE_HOUSE, 0, house.start()) for house in _BEGINS_HOUSE.finditer(text)
+    )
 
 
 def normalise_address(written: str) -> str:
