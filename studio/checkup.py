@@ -4,6 +4,7 @@ Knows the order of the checks and tells how far it is. Does not know how anythin
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine.contract.brand import Brand
@@ -34,17 +35,22 @@ def check_up(
     brand: Brand | None = None,
     tell: Tell = lambda stage, share: None,
 ) -> Checkup:
-    """Examine, hold some back, and see which fit what the model reads at once, if tokens can be counted."""
+    """Examine, hold some back, and see which fit what the model reads at once, if tokens can be counted.
+
+    The engine counts tokens in a process of its own, and so while the texts are read here.
+    """
     tell("Reading your texts closely", 0.1)
     numbered = number_rows(examples)
-    findings = examine(numbered)
-    if brand and numbered:
-        tell("Holding them against your brand’s rules", 0.5)
-        findings += check_examples_by_rules(numbered, brand)
-    tell("Choosing what is held out", 0.7)
-    split = assign_split(numbered)
-    amount = judge_amount(split)
-    if count_tokens and split:
-        tell("Counting what the model reads", 0.8)
-        findings += check_window(split, count_tokens(split))
+    with ThreadPoolExecutor(1, "count-tokens") as beside:
+        counting = beside.submit(count_tokens, numbered) if count_tokens and numbered else None
+        findings = examine(numbered)
+        if brand and numbered:
+            tell("Holding them against your brand’s rules", 0.4)
+            findings += check_examples_by_rules(numbered, brand)
+        tell("Choosing what is held out", 0.8)
+        split = assign_split(numbered)
+        amount = judge_amount(split)
+        if counting:
+            tell("Counting what the model reads", 0.9)
+            findings += check_window(split, counting.result())
     return Checkup(tuple(split), tuple(sort_findings(findings)), amount)
