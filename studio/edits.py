@@ -65,7 +65,12 @@ def describe_edits(before: Sequence[Example], after: Sequence[Example]) -> str:
     """What was done, in one sentence."""
     earlier = {example.row: example for example in before}
     later = {example.row: example for example in after if example.row}
-    changed = sum(earlier[row] != example for row, example in later.items() if row in earlier)
+    # Most are the very same objects: comparing them cell by cell would be felt at every keystroke.
+    changed = sum(
+        earlier[row] is not example and earlier[row] != example
+        for row, example in later.items()
+        if row in earlier
+    )
     removed = len(earlier.keys() - later.keys())
     added = len(after) - len(later)
     counts = ((changed, "edited"), (added, "added"), (removed, "deleted"))

@@ -1,6 +1,7 @@
 """The examples as a grid to mend by hand: edit, add and delete rows, all of them or those of one remark.
 
-Typing reruns only the grid; nothing is changed until the edits are kept.
+Typing reruns only the grid, and a large table stands on several sheets, so that a keystroke costs the same
+for twenty rows and for twenty thousand. Nothing is changed until the edits are kept.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from studio.wording import render_count
 
 ALL_ROWS = "All rows"
 HEIGHT = 420
+ROWS_ON_A_SHEET = 500
 
 
 def show_grid(draft: Draft, findings: Sequence[Finding], key: str) -> None:
@@ -44,6 +46,33 @@ def _choose_rows(findings: Sequence[Finding], key: str) -> set[int] | None:
 
 @st.fragment
 def _edit(draft: Draft, chosen: Sequence[Example], key: str) -> None:
+    """One sheet of the rows, and the way to the others once its edits are kept or taken back."""
+    sheets = max(1, -(-len(chosen) // ROWS_ON_A_SHEET))
+    sheet_key = f"sheet-{key}-{recall(f'filter-{key}')}"
+    sheet = min(recall(sheet_key, 1), sheets)
+    on_sheet = chosen[(sheet - 1) * ROWS_ON_A_SHEET : sheet * ROWS_ON_A_SHEET]
+    is_edited = _edit_sheet(draft, on_sheet, key, sheet)
+    if sheets > 1:
+        turned = _turn_sheets(sheet, sheets, is_edited, f"{sheet_key}-{sheet}")
+        if turned != sheet:
+            remember(sheet_key, turned)
+            st.rerun(scope="fragment")
+
+
+def _turn_sheets(sheet: int, sheets: int, is_edited: bool, key: str) -> int:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        turned = st.pagination(sheets, default=sheet, key=key, disabled=is_edited)
+        st.caption(
+            "Keep these edits before you go to other rows."
+            if is_edited
+            else f"{ROWS_ON_A_SHEET:,} rows at a time.",
+            width="content",
+        )
+    return turned
+
+
+def _edit_sheet(draft: Draft, chosen: Sequence[Example], key: str, sheet: int) -> bool:
+    """Whether anything was edited and not kept yet."""
     shown = {example.row: (clean(example.prompt), clean(example.completion)) for example in chosen}
     frame = pd.DataFrame(
         {
@@ -59,7 +88,7 @@ def _edit(draft: Draft, chosen: Sequence[Example], key: str) -> None:
         hide_index=True,
         height=min(HEIGHT, 72 + 35 * len(chosen)),
         disabled=["Row", "Used to"],
-        key=f"grid-{key}-{draft.id}-{recall(f'filter-{key}')}",
+        key=f"grid-{key}-{draft.id}-{recall(f'filter-{key}')}-{sheet}",
         column_config={
             "Row": st.column_config.NumberColumn(width=60),
             "Asked for": st.column_config.TextColumn(width="medium"),
@@ -68,7 +97,7 @@ def _edit(draft: Draft, chosen: Sequence[Example], key: str) -> None:
         },
         alt="The examples, one per row, to be edited",
     )
-    _offer_to_keep(draft, shown, _read_grid(edited), key)
+    return _offer_to_keep(draft, shown, _read_grid(edited), key)
 
 
 def _read_grid(edited: pd.DataFrame) -> list[GridRow]:
@@ -84,14 +113,18 @@ def _read_grid(edited: pd.DataFrame) -> list[GridRow]:
     ]
 
 
-def _offer_to_keep(draft: Draft, shown: dict[int, tuple[str, str]], edited: list[GridRow], key: str) -> None:
+def _offer_to_keep(draft: Draft, shown: dict[int, tuple[str, str]], edited: list[GridRow], key: str) -> bool:
     after = apply_edits(draft.examples, shown, edited)
     problem = check_edits(edited)
     if problem:
         st.warning(problem, icon=":material/info:")
-    elif tuple(after) != draft.examples:
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            if st.button("Keep these edits", key=f"keep-edits-{key}"):
-                remember(key, draft.change(after, describe_edits(draft.examples, after)))
-                st.rerun()
-            st.caption(describe_edits(draft.examples, after), width="content")
+        return True
+    if tuple(after) == draft.examples:
+        return False
+    described = describe_edits(draft.examples, after)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button("Keep these edits", key=f"keep-edits-{key}"):
+            remember(key, draft.change(after, described))
+            st.rerun()
+        st.caption(described, width="content")
+    return True
