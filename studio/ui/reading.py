@@ -5,7 +5,7 @@ import streamlit as st
 from engine.contract.records import Example, Reading, ReadingPiece
 from studio.glossary import explain
 from studio.ui.session import engine
-from studio.ui.text import isolate, shorten
+from studio.ui.text import escape, isolate, shorten
 from studio.wording import render_count
 
 LEGEND = (
@@ -14,20 +14,39 @@ LEGEND = (
 )
 
 
+# A longer list is sent to the browser at every click, and nobody looks through it.
+LISTED_AT_MOST = 500
+
+
 def show_reading(examples: tuple[Example, ...], base_model: str = "starter") -> None:
     """A choice among the examples, and the chosen one as the model gets it."""
-    number = st.selectbox(
-        "Example",
-        range(len(examples)),
-        format_func=lambda index: f"Row {examples[index].row}: {shorten(examples[index].prompt, 70)}",
-        key="reading-example",
-    )
+    number = _choose_listed(examples) if len(examples) <= LISTED_AT_MOST else _choose_counted(examples)
     reading = engine().reading(base_model, examples[number])
     st.caption(LEGEND)
     with st.container(key="reading"):
         for place, piece in enumerate(reading.pieces):
             _show_piece(piece, place)
     st.caption(_describe(reading), help=explain("token"))
+
+
+def _choose_listed(examples: tuple[Example, ...]) -> int:
+    return st.selectbox(
+        "Example",
+        range(len(examples)),
+        format_func=lambda index: _name(examples[index]),
+        key="reading-example",
+    )
+
+
+def _choose_counted(examples: tuple[Example, ...]) -> int:
+    count = len(examples)
+    number = st.number_input(f"Example, of {count:,}", 1, count, key="reading-example-of-many", width=240) - 1
+    st.caption(escape(_name(examples[number])))
+    return number
+
+
+def _name(example: Example) -> str:
+    return f"Row {example.row}: {shorten(example.prompt, 70)}"
 
 
 def _show_piece(piece: ReadingPiece, place: int) -> None:
