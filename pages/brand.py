@@ -5,13 +5,14 @@ import streamlit as st
 
 from engine.contract.brand import Brand, BrandRules, Fact
 from engine.contract.failures import EngineFailure
-from engine.contract.records import Example
+from engine.contract.records import Dataset, Example
 from studio.brand_reasons import explain_suggestions
 from studio.brand_suggestions import suggest_rules
 from studio.fact_sheet import read_facts
 from studio.files import FILE_TYPES, read_file
 from studio.navigation import page
 from studio.ui.actions import show_main_button
+from studio.ui.kept import is_small, load_kept
 from studio.ui.notices import attempt, say, show_missing
 from studio.ui.rules import show_rules_form, show_trial
 from studio.ui.session import engine, forget, recall, remember
@@ -36,13 +37,13 @@ CHARTS = (
 )
 
 
-def show_voice(dataset_id: str, examples: list[Example]) -> None:
+def show_voice(dataset: Dataset, examples: list[Example]) -> None:
     """What the examples sound like, in a few sentences and pictures."""
     profile: VoiceProfile = wait_for(
-        f"voice-{dataset_id}",
+        f"voice-{dataset.id}",
         lambda tell: describe_voice([example.completion for example in examples]),
-        is_small=True,
-        says="Reading your texts …",
+        is_small(dataset),
+        "Reading your texts …",
     )
     with st.container(key="lead-voice"):
         for sentence in summarise_voice(profile):
@@ -60,19 +61,41 @@ def rules_now(project_id: str, saved: Brand) -> BrandRules:
     return filled or saved.rules
 
 
-def show_rules(opened: OpenProject, saved: Brand, examples: list[Example]) -> BrandRules | None:
+def fill_in(project_id: str, dataset: Dataset, examples: list[Example]) -> None:
+    """Rules read off the examples into the form, which is drawn anew."""
+    rules = wait_for(
+        f"rules-of-{dataset.id}",
+        lambda tell: suggest_rules(examples),
+        is_small(dataset),
+        "Reading your texts …",
+    )
+    remember(f"filled-rules-{project_id}", rules)
+    remember(f"rules-form-{project_id}", recall(f"rules-form-{project_id}", 0) + 1)
+    forget(f"fill-in-{project_id}")
+    st.rerun()
+
+
+def show_rules(
+    opened: OpenProject, saved: Brand, dataset: Dataset, examples: list[Example]
+) -> BrandRules | None:
     """The rules, to be filled in from the examples with one click and then changed."""
     project_id = opened.project.id
     st.markdown("What every text of yours keeps to. Examples and answers are held against these rules.")
     if st.button("Fill in from your examples", icon=":material/auto_fix_high:"):
-        remember(f"filled-rules-{project_id}", suggest_rules(examples))
-        remember(f"rules-form-{project_id}", recall(f"rules-form-{project_id}", 0) + 1)
-        st.rerun()
+        remember(f"fill-in-{project_id}", True)
+    if recall(f"fill-in-{project_id}"):
+        fill_in(project_id, dataset, examples)
     start = rules_now(project_id, saved)
     rules = show_rules_form(start, f"{project_id}-{recall(f'rules-form-{project_id}', 0)}")
     if start != BrandRules():
+        reasons = wait_for(
+            f"reasons-{dataset.id}-{start.model_dump_json()}",
+            lambda tell: explain_suggestions(examples, start),
+            is_small(dataset),
+            "Holding your rules against your texts …",
+        )
         with st.expander("What your examples say to each rule", icon=":material/info:"):
-            for reason in explain_suggestions(examples, start):
+            for reason in reasons:
                 st.markdown(f"- {escape(reason.text)}")
     return rules
 
@@ -134,15 +157,15 @@ def keep(opened: OpenProject, brand: Brand) -> None:
         st.rerun()
 
 
-def show_brand(opened: OpenProject, dataset_id: str) -> None:
-    saved, examples = engine().brand(opened.project.id), engine().examples(dataset_id)
+def show_brand(opened: OpenProject, dataset: Dataset) -> None:
+    saved, examples = engine().brand(opened.project.id), load_kept(dataset)
     voice, rules_tab, facts_tab = st.tabs(["The voice", "Rules", "Facts"])
     with voice:
-        show_voice(dataset_id, examples)
+        show_voice(dataset, examples)
     with facts_tab:
         facts = show_facts(opened, saved)
     with rules_tab:
-        rules = show_rules(opened, saved, examples)
+        rules = show_rules(opened, saved, dataset, examples)
         brand = Brand(rules=rules, facts=tuple(facts)) if rules else None
         if brand:
             show_trial(brand)
@@ -169,4 +192,4 @@ else:
         query_params=opened.address(),
     )
     st.title("How your brand sounds", anchor=False)
-    show_brand(opened, opened.dataset.id)
+    show_brand(opened, opened.dataset)

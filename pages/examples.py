@@ -19,6 +19,7 @@ from studio.checkup import Checkup, check_up
 from studio.draft import Draft
 from studio.examples import build_examples
 from studio.findings import sort_findings
+from studio.language import load_ahead
 from studio.navigation import page
 from studio.numbering import number_rows
 from studio.sources import Source
@@ -27,6 +28,7 @@ from studio.ui.doctor import show_doctor
 from studio.ui.findings import show_findings
 from studio.ui.grid import show_grid
 from studio.ui.intake import bring, has_sample, read_or_explain, show_first_words, show_sample_offer
+from studio.ui.kept import load_kept
 from studio.ui.notices import attempt
 from studio.ui.reading import show_reading
 from studio.ui.session import engine, forget, recall, remember
@@ -86,7 +88,12 @@ def review(opened: OpenProject, source: Source) -> None:
     if table is None:
         return
     columns = choose_columns(table, f"{source.key}-{table.sheet}")
-    built, found = build_examples(table, columns)
+    built, found = wait_for(
+        f"built-{source.key}-{table.sheet}-{columns.model_dump_json()}",
+        lambda tell: build_examples(table, columns),
+        len(table.rows) < SMALL_EXAMPLES,
+        "Reading your rows …",
+    )
     earlier = choose_earlier(opened)
     key = f"draft-{source.key}-{table.sheet}-{columns.model_dump_json()}-{len(earlier)}"
     draft = open_draft(key, [*earlier, *built])
@@ -105,7 +112,7 @@ def choose_earlier(opened: OpenProject) -> list[Example]:
         return []
     replace = "Replace the examples that are there"
     choice = st.radio("These examples shall", [replace, "Come on top of them"], label_visibility="collapsed")
-    return [] if choice == replace else engine().examples(opened.dataset.id)
+    return [] if choice == replace else load_kept(opened.dataset)
 
 
 def keep(opened: OpenProject, name: str, columns: Columns, examples: Sequence[Example]) -> None:
@@ -144,7 +151,7 @@ def show_kept(dataset: Dataset) -> None:
 def edit_kept(opened: OpenProject, dataset: Dataset) -> None:
     """The kept examples can be checked and mended like new ones; what is changed becomes a new version."""
     key = f"draft-{dataset.id}"
-    draft = open_draft(key, engine().examples(dataset.id))
+    draft = open_draft(key, load_kept(dataset))
     show_other_doors(opened)
     checkup = examine(opened, draft)
     work_on(draft, checkup, key)
@@ -200,6 +207,7 @@ def show_examples(opened: OpenProject, dataset: Dataset) -> None:
         edit_kept(opened, dataset)
 
 
+load_ahead()
 opened = open_project("examples")
 st.title("Your examples", anchor=False)
 if opened.dataset is None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from statistics import median
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from studio.words import split_all, split_words
@@ -58,6 +59,13 @@ _SHARED_BY = 0.1
 _FEW = 0.4
 _SAMPLE = 40
 _SURE = 0.9
+_loading = Lock()
+
+
+@cache
+def load_ahead() -> None:
+    """Load the model beside whatever goes on, so that the first table does not wait for it; once is enough."""
+    Thread(target=_identifier, name="load-languages", daemon=True).start()
 
 
 def find_other_languages(texts: Sequence[str]) -> dict[int, str]:
@@ -123,8 +131,14 @@ def _are_related(left: str, right: str) -> bool:
     return left == right or any({left, right} <= related for related in _RELATED)
 
 
-@cache
 def _identifier() -> "LanguageIdentifier":
+    """Whoever asks while the model is loaded waits for it, rather than load it a second time."""
+    with _loading:
+        return _load_identifier()
+
+
+@cache
+def _load_identifier() -> "LanguageIdentifier":
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
