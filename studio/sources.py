@@ -4,6 +4,7 @@ Does not know what kind of file it is (`files.py`), nor where it is kept meanwhi
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 
 from studio.files import PASTED, read_file, read_pasted
@@ -16,7 +17,7 @@ class Source:
     data: bytes
     is_pasted: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A short name that only equal sources share."""
         return sha256(self.name.encode("utf-8", "surrogatepass") + b"\0" + self.data).hexdigest()[:16]
