@@ -64,7 +64,7 @@ _loading = Lock()
 
 @cache
 def load_ahead() -> None:
-    """Load the model beside whatever goes on, so that the first table does not wait for it; once is enough."""
+    """Load the model beside whatever goes on, so that the first table need not wait for it."""
     Thread(target=_identifier, name="load-languages", daemon=True).start()
 
 

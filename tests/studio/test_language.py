@@ -1,10 +1,13 @@
 """A text in another language is named with its language; names and short texts trip nothing."""
 
 import csv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
+from studio import language
 from studio.language import find_other_languages
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
@@ -70,3 +73,27 @@ def test_names_and_borrowed_words_trip_nothing(text: str) -> None:
 
 def test_a_few_texts_are_not_judged() -> None:
     assert find_other_languages([*ENGLISH[:5], GERMAN[0]]) == {}
+
+
+def test_a_model_that_is_being_loaded_is_not_loaded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    from py3langid.langid import LanguageIdentifier
+
+    loaded = []
+    load = LanguageIdentifier.from_model_file
+
+    def load_and_count(*arguments: object, **options: object) -> LanguageIdentifier:
+        loaded.append(arguments)
+        return load(*arguments, **options)
+
+    language._identifier()  # so that nothing loads it any more
+    language._load_identifier.cache_clear()
+    monkeypatch.setattr(LanguageIdentifier, "from_model_file", load_and_count)
+    together = Barrier(4)
+
+    def ask(_: int) -> object:
+        together.wait()
+        return language._identifier()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(ask, range(4)))) == 1
+    assert len(loaded) == 1
