@@ -56,7 +56,7 @@ def _edit(draft: Draft, chosen: Sequence[Example], key: str) -> None:
         turned = _turn_sheets(sheet, sheets, is_edited, f"{sheet_key}-{sheet}")
         if turned != sheet:
             remember(sheet_key, turned)
-            st.rerun(scope="fragment")
+            st.rerun()
 
 
 def _turn_sheets(sheet: int, sheets: int, is_edited: bool, key: str) -> int:

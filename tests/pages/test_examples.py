@@ -176,3 +176,26 @@ def test_several_columns_are_joined_to_one_prompt_and_shown_before_it_is_kept(pr
     app.run()
     (examples,) = pretend_engine.examples.values()
     assert examples[3].prompt == "Write a newsletter about lamp 3."
+
+
+def test_a_large_table_stands_on_sheets_and_its_examples_are_chosen_by_number(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    app = upload(open_page("examples", project=project.id), "lamps.csv", table(1_200))
+    assert len(app.dataframe[-1].value) == 500
+    assert app.dataframe[-1].value["Row"].iloc[0] == 2
+    app.pagination[0].set_value(3)
+    app.run()
+    assert app.dataframe[-1].value["Row"].tolist() == list(range(1_002, 1_202))
+    next(one for one in app.number_input if one.label == "Example, of 1,200").set_value(700)
+    app.run()
+    assert any("Lamp 699 makes evenings longer." in item.value for item in app.text)
+
+
+def test_a_click_does_not_fetch_kept_examples_again(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    pretend_engine.add_dataset(project.id, 40)
+    app = open_page("examples", project=project.id)
+    pretend_engine.examples.clear()
+    app.run()
+    assert not app.exception
+    assert button(app, "Choose a method")

@@ -1,11 +1,14 @@
 """Rows become examples without a letter changed, and stay on their side of the split."""
 
 import time
+from collections.abc import Sequence
+from threading import Event
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.contract.failures import EngineFailure
 from engine.contract.records import (
     MAX_COMPLETION_CHARACTERS,
     MAX_PROMPT_CHARACTERS,
@@ -15,6 +18,7 @@ from engine.contract.records import (
     TokenCounts,
     Turn,
 )
+from studio import checkup
 from studio.checkup import check_up
 from studio.columns import VOICE_PROMPT
 from studio.examples import build_examples
@@ -235,3 +239,34 @@ def test_rows_added_later_move_nothing_out_of_the_held_out(added: list[str]) -> 
     before, after = sides(start), sides([*start, *added])
     assert list(before.values()).count("validation") > 3
     assert {text for text in start if before[text] != after[text]} == set()
+
+
+def test_tokens_are_counted_while_the_texts_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either waits for the other to have begun: one after the other, neither would end."""
+    counting, reading = Event(), Event()
+    examine = checkup.examine
+
+    def examine_and_wait(examples: Sequence[Example]) -> list[Finding]:
+        reading.set()
+        assert counting.wait(10)
+        return examine(examples)
+
+    def count(examples: Sequence[Example]) -> TokenCounts:
+        counting.set()
+        assert reading.wait(10)
+        sizes = [9 if example.row == 5 else 1 for example in examples]
+        return TokenCounts(window_tokens=8, prompt_tokens=[1] * len(sizes), completion_tokens=sizes)
+
+    monkeypatch.setattr(checkup, "examine", examine_and_wait)
+    examples, _ = build_examples(table(good(12)), COLUMNS)
+    found = {finding.kind: finding.rows for finding in check_up(examples, count).findings}
+    assert found["over-window"] == [5]
+
+
+def test_a_failure_to_count_tokens_is_not_swallowed() -> None:
+    def fail(examples: Sequence[Example]) -> TokenCounts:
+        raise EngineFailure("engine_unreachable", "The engine is gone.")
+
+    examples, _ = build_examples(table(good(12)), COLUMNS)
+    with pytest.raises(EngineFailure, match="The engine is gone"):
+        check_up(examples, fail)
