@@ -85,6 +85,8 @@ def load_model(task: Task, frozen_in_bf16: bool) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    # What an adapter begins with is drawn after this.
+    torch.manual_seed(task.seed)
     half = frozen_in_bf16 and task.method != "all-layers"
     model = AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.bfloat16 if half else torch.float32)
     if task.method == "last-layers":
