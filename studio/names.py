@@ -7,6 +7,7 @@ languages.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from studio.fact_claims import Claim, Name
 from studio.plain_english import is_ordinary
@@ -49,7 +50,7 @@ def find_names(prose: Prose, hidden: Sequence[Claim] = ()) -> Iterator[Claim]:
     """Names outside of what other claims already hold (a street, a date)."""
     if not prose.is_english:
         return
-    for sentence in _split_sentences(prose.words):
+    for sentence in _find_sentences(prose):
         runs = list(_find_runs(prose, sentence))
         is_headline = bool(runs) and _is_headline(sentence)
         for run in runs:
@@ -69,15 +70,13 @@ def _cut_possessive(text: str) -> str:
     return text[:-2] if text.endswith(("'s", "’s")) else text
 
 
-def _split_sentences(words: Sequence[Word]) -> Iterator[list[Word]]:
-    sentence: list[Word] = []
-    for word in words:
-        if word.begins == "sentence" and sentence:
-            yield sentence
-            sentence = []
-        sentence.append(word)
-    if sentence:
-        yield sentence
+def _find_sentences(prose: Prose) -> Iterator[Sequence[Word]]:
+    """Those, two in three are not, in which a word has a capital that their start did not give it."""
+    starts = [position for position, begins in enumerate(prose.beginnings) if begins == "sentence"]
+    for first, end in pairwise([*starts, len(prose.lower)]):
+        written = prose.parts[2 * first + 1 : 2 * end : 2]
+        if _is_made_up(written[0]) or not all(map(str.islower, written[1:])):
+            yield prose.find_words(first, end)
 
 
 def _is_headline(sentence: Sequence[Word]) -> bool:
@@ -90,8 +89,6 @@ def _is_headline(sentence: Sequence[Word]) -> bool:
 
 def _find_runs(prose: Prose, sentence: Sequence[Word]) -> Iterator[list[Word]]:
     """Words with a capital that stand side by side."""
-    if all(word.text.islower() for word in sentence[1:]) and not _is_made_up(sentence[0].text):
-        return
     run: list[Word] = []
     for word in sentence:
         gap = prose.text[run[-1].end : word.start] if run else ""

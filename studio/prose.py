@@ -69,13 +69,22 @@ class Prose:
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
-        ends = list(accumulate(map(len, self.parts)))
-        places = zip(self.parts[1::2], self.lower, ends[:-1:2], ends[1::2], self._beginnings, strict=True)
-        return tuple(map(Word._make, places))
+        return self.find_words(0, len(self.lower))
+
+    def find_words(self, first: int, end: int) -> tuple[Word, ...]:
+        """Those from `first` on, before `end`."""
+        texts = self.parts[2 * first + 1 : 2 * end : 2]
+        starts, ends = self._ends[2 * first : 2 * end : 2], self._ends[2 * first + 1 : 2 * end : 2]
+        columns = zip(texts, self.lower[first:end], starts, ends, self.beginnings[first:end], strict=True)
+        return tuple(map(Word._make, columns))
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return list(accumulate(map(len, self.parts)))
 
     @cached_property
     def sentences(self) -> int:
-        return self._beginnings.count("sentence")
+        return self.beginnings.count("sentence")
 
     @cached_property
     def vocabulary(self) -> frozenset[str]:
@@ -94,7 +103,8 @@ class Prose:
         return foreign <= max(english, 2) and unusual <= max(_FOREIGN_LETTERS_SHARE * len(self.lower), 2)
 
     @cached_property
-    def _beginnings(self) -> list[Beginning]:
+    def beginnings(self) -> list[Beginning]:
+        """What each word begins."""
         beginnings: list[Beginning] = [""] * len(self.lower)
         for position, gap in enumerate(self.parts[:-1:2]):
             if position == 0:
