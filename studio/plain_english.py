@@ -12,7 +12,7 @@ import lzma
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from studio.prose import read_prose
@@ -48,6 +48,7 @@ def find_share(word: str) -> float:
     return load_shares().get(word, _UNLISTED)
 
 
+@lru_cache(maxsize=65_536)
 def is_ordinary(word: str) -> bool:
     """Whether a word in lower case, or the word it is a plural or a past of, is on the list."""
     shares = load_shares()

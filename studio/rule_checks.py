@@ -7,6 +7,7 @@ rows or answers: `brand.py` brings texts here.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 from engine.contract.brand import Brand, BrandRules
 from studio.brief import Brief
@@ -94,7 +95,7 @@ def check_spelling(checked: CheckedText, ready: ReadyRules) -> Iterator[Remark]:
     if wanted is None or not checked.prose.is_english:
         return
     is_side, other_side = ("British", "American") if wanted == "british" else ("American", "British")
-    if not any(find_other_spelling(word, wanted) for word in checked.prose.vocabulary):
+    if not any(map(find_other_spelling, checked.prose.vocabulary, repeat(wanted))):
         return
     for word in checked.prose.words:
         other = find_other_spelling(word.lower, wanted)
