@@ -188,8 +188,10 @@ def child_environment(
             "HF_HUB_OFFLINE": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "TOKENIZERS_PARALLELISM": "false",
-            # Threads that wait by spinning make a second process on the same cores several times slower.
+            # Threads that wait by spinning are slowed down several times over by a neighbour on their cores;
+            # those that sleep at once take long to wake. GNU's runtime spins for some ten microseconds first.
             "OMP_WAIT_POLICY": "passive",
+            "GOMP_SPINCOUNT": "1000",
             "OMP_NUM_THREADS": str(threads),
         }
     )
