@@ -22,7 +22,8 @@ _TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "dow
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter, base 2.824:
+    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter as it was
+    before it unlearnt its circles, base 2.824:
 
     learning rate    1e-3 2.160    2e-3 2.106    4e-3 2.126    (rank 16)
     rank             8 2.144       32 2.127                    (2e-3)

@@ -24,7 +24,8 @@ _FITTING_STEPS, _FITTING_RATE = 300, 3e-3
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter, base 2.824:
+    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter as it was
+    before it unlearnt its circles, base 2.824:
 
     learning rate    3e-3 2.512    1e-2 2.467    3e-2 2.492    (20 tokens); 1e-2 2.464 (40 tokens)
 
