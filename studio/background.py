@@ -4,7 +4,7 @@ Does not know what the work is, nor how progress is shown.
 """
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -26,6 +26,10 @@ class Job(Generic[Result]):
     @property
     def is_done(self) -> bool:
         return self._future.done()
+
+    def finishes_within(self, seconds: float) -> bool:
+        """Wait at most so long; whether it is done then."""
+        return bool(wait([self._future], seconds).done)
 
     def result(self) -> Result:
         """What the work gave, or the error it ended with; waits if it is not done."""

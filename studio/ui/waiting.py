@@ -14,7 +14,9 @@ from studio.background import Job, Tell
 from studio.ui.session import recall, remember
 
 Result = TypeVar("Result")
-LOOK_SECONDS = 0.4
+LOOK_SECONDS = 0.25
+PATIENCE_SECONDS = 0.5
+"""What is done by then needs no progress bar, and no drawing of the page anew."""
 _KEPT = 8
 _OF_THE_FILE = ("bad_request", "too_many_examples")
 
@@ -27,7 +29,7 @@ def wait_for(key: str, work: Callable[[Tell], Result], is_small: bool, says: str
     jobs: dict[str, Job[Result]] = recall("jobs", {})
     job = jobs.get(key) or Job(work)
     remember("jobs", dict([*((name, one) for name, one in jobs.items() if name != key), (key, job)][-_KEPT:]))
-    if not job.is_done and not is_small:
+    if not is_small and not job.finishes_within(PATIENCE_SECONDS):
         _show_progress(job)
         st.stop()
     try:

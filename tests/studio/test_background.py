@@ -21,7 +21,9 @@ def test_a_page_sees_how_far_the_work_is_without_waiting_for_it() -> None:
     job = Job(work)
     assert told.wait(10)
     assert (job.is_done, job.stage, job.share) == (False, "Reading", 0.25)
+    assert not job.finishes_within(0.05)
     go_on.set()
+    assert job.finishes_within(10)
     assert job.result() == 42
     assert (job.is_done, job.stage, job.share) == (True, "Checking", 1.0)
 
