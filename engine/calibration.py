@@ -28,6 +28,7 @@ from engine.workspace import Workspace, write_durably
 ASSUMED_FLOPS_PER_SECOND_PER_CORE = 3e10
 ASSUMED_FLOPS_PER_SECOND = {"cuda": 5e12, "mps": 1e12}
 ASSUMED_RESIDENT_BYTES = 700_000_000
+ASSUMED_OVERHEAD_BYTES = 150_000_000
 
 
 class MethodRates(Record):
@@ -41,8 +42,8 @@ class MethodRates(Record):
     evaluation_flops_per_second: float
     finishing_seconds: float
     """The last checkpoint and the artefact."""
-    memory_factor: float
-    """Memory beyond what is resident after loading, measured divided by counted."""
+    memory_overhead_bytes: int
+    """Beyond what is resident after loading and what is counted: kernels, their buffers, room between."""
 
 
 class Facts(Record):
@@ -104,7 +105,7 @@ def assume_calibration(machine: Machine, weight_bytes: int) -> Calibration:
         training_flops_per_second=per_second,
         evaluation_flops_per_second=per_second,
         finishing_seconds=0.5,
-        memory_factor=1.0,
+        memory_overhead_bytes=ASSUMED_OVERHEAD_BYTES,
     )
     return Calibration(
         fingerprint="",

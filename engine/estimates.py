@@ -243,9 +243,8 @@ def estimate_run(
     )
     below, above = _spread(calibration, correction.runs)
     seconds_range = (early / below, late * above + calibration.loading_seconds)
-    counted_memory = int(
-        calibration.resident_bytes + work.working_bytes * calibration.rates[recipe.method].memory_factor
-    )
+    overhead = calibration.rates[recipe.method].memory_overhead_bytes
+    counted_memory = calibration.resident_bytes + work.working_bytes + overhead
     memory = int(counted_memory * correction.memory)
     energy = _each(seconds_range, lambda seconds: energy_kwh(seconds, settings.machine_watts))
     adapter = method.artefact_bytes(shape, recipe)

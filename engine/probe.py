@@ -69,7 +69,7 @@ class Timing:
     evaluation: float
     evaluation_work: float
     finishing: float
-    memory_factor: float
+    memory_overhead_bytes: int
 
 
 def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Machine) -> Calibration:
@@ -146,7 +146,7 @@ class Probe:
             evaluation=min(evaluations),
             evaluation_work=self._evaluation_work(attempt),
             finishing=_timed(attempt.save_checkpoint) + _timed(attempt.publish_best),
-            memory_factor=1.0 if peak is None else (peak - resident_bytes) / counted,
+            memory_overhead_bytes=0 if peak is None else max(0, peak - resident_bytes - counted),
         )
 
     def count_bytes(self, method: MethodName) -> int:
@@ -233,7 +233,7 @@ def _rates(timing: Timing, startup_seconds: float) -> MethodRates:
         training_flops_per_second=flops_per_second,
         evaluation_flops_per_second=timing.evaluation_work / timing.evaluation,
         finishing_seconds=timing.finishing,
-        memory_factor=timing.memory_factor,
+        memory_overhead_bytes=timing.memory_overhead_bytes,
     )
 
 

@@ -59,7 +59,7 @@ CALIBRATION = Calibration(
             training_flops_per_second=2e11,
             evaluation_flops_per_second=2e11,
             finishing_seconds=0.1,
-            memory_factor=1.5,
+            memory_overhead_bytes=80_000_000,
         ),
     ),
 )
