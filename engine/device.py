@@ -22,7 +22,7 @@ Precision = Literal["fp32", "bf16"]
 _WORTHWHILE_GAIN = 1.3
 _PROBE_ROUNDS = 8
 _PROBE_ROWS = 512
-_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def choose_precision(device: Device, inputs: int, outputs: int) -> ChosenPrecisi
 
 def time_product(precision: Precision, inputs: int, outputs: int) -> float:
     """Seconds that a batch's rows take through a linear map, the fastest of several."""
-    rows = torch.ones(_PROBE_ROWS, inputs, dtype=_DTYPES[precision])
-    weight = torch.ones(outputs, inputs, dtype=_DTYPES[precision])
+    rows = torch.ones(_PROBE_ROWS, inputs, dtype=DTYPES[precision])
+    weight = torch.ones(outputs, inputs, dtype=DTYPES[precision])
     seconds = []
     for _ in range(_PROBE_ROUNDS):
         begun = time.perf_counter()

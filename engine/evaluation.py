@@ -11,13 +11,12 @@ import torch
 from torch.nn.functional import cross_entropy, pad
 
 from engine.batches import Batch, round_up
-from engine.device import Device, Precision, autocast
+from engine.device import DTYPES, Device, Precision, autocast
 from engine.head_loss import summed_cross_entropy
 from engine.llama_body import LlamaBody, can_build
 
 # Few shapes, as in `batches.py`.
 _HEAD_MULTIPLE = 128
-_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class CompletionLoss:
@@ -81,13 +80,13 @@ class CompletionLoss:
             hidden = body.run(batch.hidden, first=body.frozen_layers)
         picked = body.norm(hidden[:, hidden.shape[1] - batch.learnt.shape[1] :][batch.learnt])
         head = self.model.get_output_embeddings().weight
-        return summed_cross_entropy(picked, head, batch.targets, _DTYPES[self.precision])
+        return summed_cross_entropy(picked, head, batch.targets, DTYPES[self.precision])
 
     def _find_body(self) -> LlamaBody:
         """Made anew when the number format changes."""
         if self._body is None or self._body[0] != self.precision:
             self._body = None
-            self._body = self.precision, LlamaBody(self.model, _DTYPES[self.precision])
+            self._body = self.precision, LlamaBody(self.model, DTYPES[self.precision])
         return self._body[1]
 
     def _by_model(self, batch: Batch) -> torch.Tensor:

@@ -86,9 +86,13 @@ class JointMap:
 
     def forward(self, wide: Tensor) -> Tensor:
         """(rows, inputs + extra), filled by the caller up to `inputs` -> (rows, outputs)."""
+        return self.complete(wide) @ self.weight.t()
+
+    def complete(self, wide: Tensor) -> Tensor:
+        """Fill the columns of the low-rank part from the first `inputs`; the same tensor."""
         if self.extra:
             wide[:, self.inputs :] = wide[:, : self.inputs] @ self.down.t()
-        return wide @ self.weight.t()
+        return wide
 
     def backward(self, gradient: Tensor, wide: Tensor) -> tuple[Tensor, Gradients]:
         """Gradient of the input (rows, inputs), and of each of `parameters`, None for what does not learn."""
@@ -259,8 +263,7 @@ class _Layer(torch.autograd.Function):
         open_gate = silu(gate)
         inner = layer.down.room_for(len(rows))
         torch.mul(open_gate, up, out=inner[:, : layer.down.inputs])
-        if layer.down.extra:
-            inner[:, layer.down.inputs :] = inner[:, : layer.down.inputs] @ layer.down.down.t()
+        layer.down.complete(inner)
         towards_inner, down_gradients = layer.down.backward(narrow, inner)
         both = torch.empty_like(gate_and_up)
         torch.mul(towards_inner, open_gate, out=both[:, gate.shape[1] :])
@@ -295,11 +298,7 @@ class _Layer(torch.autograd.Function):
 
 def _widen(joint: JointMap, rows: Tensor) -> Tensor:
     """The rows with room for the low-rank part, filled."""
-    if not joint.extra:
-        return rows
-    wide = pad(rows, (0, joint.extra))
-    wide[:, joint.inputs :] = rows @ joint.down.t()
-    return wide
+    return joint.complete(pad(rows, (0, joint.extra))) if joint.extra else rows
 
 
 def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
@@ -307,8 +306,7 @@ def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor
     wide = joint.room_for(len(hidden))
     if joint.learns or joint.extra:
         wide[:, : joint.inputs] = (hidden * inverse).mul_(weight)
-    if joint.extra:
-        wide[:, joint.inputs :] = wide[:, : joint.inputs] @ joint.down.t()
+        joint.complete(wide)
     return wide
 
 

@@ -41,7 +41,7 @@ INHERITED = (
 
 # What a step has freed is kept for the next one, in huge pages: handed back to the system, all of it would be
 # touched for the first time again in every step. Of glibc; others do not read it.
-_KEPT_MEMORY = {
+KEPT_MEMORY = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
     f":glibc.malloc.mmap_threshold={2**34}:glibc.malloc.trim_threshold={2**34}:glibc.malloc.top_pad={2**28}"
 }
@@ -180,7 +180,7 @@ def child_environment(
     }
     return (
         kept
-        | (_KEPT_MEMORY if trains else {})
+        | (KEPT_MEMORY if trains else {})
         | {
             "PYTHONPATH": str(SOURCE_ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",

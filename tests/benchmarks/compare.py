@@ -141,14 +141,7 @@ def keep(run: Run, file: Path | None) -> None:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    description, _, epilog = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.compare",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_work(parser)
+    parser = build_parser("compare", __doc__ or "")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=None, help="default: all that can run")
     parser.add_argument("--trl-python", help="interpreter of an environment with TRL")
@@ -158,11 +151,19 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def add_work(parser: argparse.ArgumentParser) -> None:
-    """Which model learns what."""
+def build_parser(command: str, words: str) -> argparse.ArgumentParser:
+    """Which model learns what; `words` are the command's own docstring."""
+    description, _, epilog = words.partition("\n")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tests.benchmarks.{command}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--model", choices=SHAPES, default="starter-size")
     parser.add_argument("--methods", nargs="+", type=read_cell, default=CELLS, metavar="METHOD[:EPOCHS]")
     parser.add_argument("--rows", type=int, default=192)
+    return parser
 
 
 def read_cell(text: str) -> tuple[str, int]:

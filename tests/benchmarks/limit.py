@@ -8,7 +8,6 @@ element by element and the optimizer are losses here. A method that saves work i
 of activations would, may come to more than 100 %.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ import torch
 
 from engine.methods import get_method
 from engine.models import ModelShape, read_shape
-from tests.benchmarks.compare import BATCH_SIZE, Plan, add_work, build_task, compare, lay_out
+from tests.benchmarks.compare import BATCH_SIZE, Plan, build_parser, build_task, compare, lay_out
 from tests.benchmarks.materials import model_folder, rows_file
 from tests.benchmarks.measuring import Run, SideError
 from tests.benchmarks.ours import build_recipe
@@ -114,14 +113,7 @@ def render(runs: list[Run], folder: Path, shape: ModelShape, limit: Limit) -> st
 
 
 def main() -> int:
-    description, _, epilog = (__doc__ or "").partition("\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.limit",
-        description=description,
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_work(parser)
+    parser = build_parser("limit", __doc__ or "")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     plan = Plan(

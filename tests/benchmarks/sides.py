@@ -20,13 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.processes import INHERITED, SOURCE_ROOT, child_environment, usable_cores
+from engine.processes import INHERITED, KEPT_MEMORY, SOURCE_ROOT, child_environment, usable_cores
 from tests.benchmarks.task import Variant
 
-HUGE_PAGES = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=17179869184"
-    ":glibc.malloc.trim_threshold=17179869184:glibc.malloc.top_pad=268435456"
-}
 OURS, DEFAULTS = "ours", "trainer-defaults"
 ALL_METHODS = ("all-layers", "lora", "p-tuning", "last-layers")
 
@@ -58,14 +54,14 @@ SIDES: dict[str, Side] = {
         "Trainer + PEFT, bf16 + length groups + huge pages",
         _TRAINER,
         variant={"arguments": _BF16},
-        environment=HUGE_PAGES,
+        environment=KEPT_MEMORY,
     ),
     # Besides, frozen weights are not cast anew in every step, and there are fewer shapes to compile for.
     "trainer-best-frozen": Side(
         "Trainer + PEFT, besides frozen weights in bf16 + lengths of 16",
         _TRAINER,
         variant={"arguments": _BF16, "frozen_in_bf16": True, "pad_to_multiple_of": 16},
-        environment=HUGE_PAGES,
+        environment=KEPT_MEMORY,
     ),
     # Its defaults are bf16 and gradient checkpointing.
     "trl-defaults": Side("TRL SFTTrainer, defaults", _TRL, "trl"),
@@ -74,7 +70,7 @@ SIDES: dict[str, Side] = {
         _TRL,
         "trl",
         {"arguments": _BF16 | {"gradient_checkpointing": False}},
-        HUGE_PAGES,
+        KEPT_MEMORY,
     ),
     "trl-best-frozen": Side(
         "TRL SFTTrainer, besides frozen weights in bf16 + lengths of 16",
@@ -84,7 +80,7 @@ SIDES: dict[str, Side] = {
             "arguments": _BF16 | {"gradient_checkpointing": False, "pad_to_multiple_of": 16},
             "frozen_in_bf16": True,
         },
-        HUGE_PAGES,
+        KEPT_MEMORY,
     ),
     # Not for p-tuning: PEFT ignores position ids there, so that rows would see each other.
     "trl-padding-free": Side(
@@ -92,7 +88,7 @@ SIDES: dict[str, Side] = {
         _TRL,
         "trl",
         {"arguments": {"bf16": True, "gradient_checkpointing": False, "padding_free": True}},
-        HUGE_PAGES,
+        KEPT_MEMORY,
         _NO_P_TUNING,
     ),
     # It offers no p-tuning. Its defaults are fp32 and gradient checkpointing.
@@ -103,7 +99,7 @@ SIDES: dict[str, Side] = {
         _FACTORY,
         "factory",
         {"arguments": _BF16 | {"disable_gradient_checkpointing": True}},
-        HUGE_PAGES,
+        KEPT_MEMORY,
         _NO_P_TUNING,
     ),
 }
