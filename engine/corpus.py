@@ -48,6 +48,8 @@ PROSE_SHARES = {
     "prose_reference": 0.14,
     "prose_dialogue": 0.12,
 }
+# Left out: sentences about programming topics. With them, "Describe the MediKit" is answered with software.
+UNFIT_SOURCES = frozenset({"ghexplore"})
 # How often a shard of pairs is packed: first as it is, then each time under other names (`renaming.py`).
 VARIANTS = {"pairs_product": 4, "pairs_support": 3}
 
@@ -57,6 +59,11 @@ def read_shard(path: Path) -> Iterator[dict[str, str]]:
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
+
+
+def read_fit(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of one shard that a brand's starter learns from."""
+    return (row for row in read_shard(path) if row.get("src") not in UNFIT_SOURCES)
 
 
 def find_shards(corpus: Path) -> dict[str, Path]:
@@ -98,7 +105,7 @@ def train_tokenizer(
 def _sample_texts(corpus: Path, sample_bytes: int) -> Iterator[str]:
     for name, path in find_shards(corpus).items():
         left = sample_bytes * (0.75 * PROSE_SHARES.get(name, 0) + 0.25 * PAIR_SHARES.get(name, 0))
-        for row in read_shard(path):
+        for row in read_fit(path):
             if left <= 0:
                 break
             text = row.get("text") or f"{row['prompt']}\n{row['completion']}"

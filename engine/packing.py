@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from transformers import PreTrainedTokenizerFast
 
-from engine.corpus import VARIANTS, find_shards, read_shard
+from engine.corpus import VARIANTS, find_shards, read_fit
 from engine.encoding import encode_example
 from engine.renaming import Renamer
 
@@ -81,7 +81,7 @@ def load_rows(folder: Path, lengths: Lengths) -> dict[str, Rows]:
 
 def _pack_prose(path: Path, target: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     """One stream, each text after a begin token; rows are cut from it wherever they fall."""
-    texts = (row["text"] for row in read_shard(path))
+    texts = (row["text"] for row in read_fit(path))
     part = target.with_suffix(".part")
     with part.open("wb") as file:
         while batch := list(islice(texts, 1000)):
@@ -107,7 +107,7 @@ def _encode_pairs(
     path: Path, tokenizer: PreTrainedTokenizerFast, length: int, variants: int
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Token ids and uses of each pair: first all of them as they are, then all under other names."""
-    pairs = list(read_shard(path))
+    pairs = list(read_fit(path))
     renamer, chance = Renamer(pairs), np.random.default_rng(list(path.name.encode()))
     for variant in range(variants):
         for pair in pairs:

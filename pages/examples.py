@@ -37,6 +37,7 @@ from studio.ui.tables import choose_columns, show_amount, show_split
 from studio.ui.text import clean, escape
 from studio.ui.versions import show_versions
 from studio.ui.waiting import wait_for
+from studio.window import open_window
 from studio.wording import render_count
 
 SMALL_EXAMPLES = 1_500
@@ -58,7 +59,7 @@ def examine(opened: OpenProject, draft: Draft) -> Checkup:
         f"checkup-{draft.id}-{brand.model_dump_json()}",
         lambda tell: check_up(
             draft.examples,
-            lambda found: client.token_counts("starter", list(found)),
+            lambda found: open_window(client, "starter").check(found),
             brand if brand != NO_BRAND else None,
             tell,
         ),

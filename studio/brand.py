@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from engine.contract.brand import Brand
-from engine.contract.records import Example, Finding, Severity
+from engine.contract.records import Example, Finding, Record, Severity
 from studio.prose import Prose, read_prose
 from studio.rule_checks import RULE_CHECKS, CheckedText, ReadyRules, Remark, make_ready
 from studio.word_lists import build_word_list, find_listed
@@ -70,25 +70,56 @@ def check_text(text: str, brand: Brand, prompt: str = "") -> list[Remark]:
     return _check(read_prose(text), _make_ready(_Same(brand)), prompt)
 
 
-def check_examples_by_rules(examples: Sequence[Example], brand: Brand) -> list[Finding]:
-    """One finding for each rule that examples break, naming their rows.
+class Breaches(Record):
+    """What examples break of a brand's rules; of many examples, a part at a time."""
 
-    Where all examples answer one prompt, it is no brief, so facts are held against the fact sheet alone.
-    """
+    samples: dict[str, dict[int, str]]
+    """By rule and row: the first place in the text that breaks it."""
+    used: set[str]
+    """The words we use that stand in some text."""
+
+
+def check_examples_by_rules(examples: Sequence[Example], brand: Brand) -> list[Finding]:
+    """One finding for each rule that examples break, naming their rows."""
+    if not examples:
+        return []
+    return conclude([find_breaches(examples, brand, has_briefs(examples))], brand)
+
+
+def has_briefs(examples: Sequence[Example]) -> bool:
+    """Where all examples answer one prompt, it is no brief: facts are held against the fact sheet alone."""
+    return len({example.prompt for example in examples}) > 1
+
+
+def find_breaches(examples: Sequence[Example], brand: Brand, has_briefs: bool) -> Breaches:
     ready = _make_ready(_Same(brand))
-    has_briefs = len({example.prompt for example in examples}) > 1
-    broken: dict[str, dict[int, str]] = {rule: {} for rule in _FINDINGS}
+    found = Breaches(samples={rule: {} for rule in _FINDINGS}, used=set())
     wanted = build_word_list(brand.rules.words_we_use)
-    unused = dict.fromkeys(word.strip() for word in brand.rules.words_we_use)
+    unused = _wanted_words(brand)
     for example in examples:
         prose = read_prose(example.completion)
         for remark in _check(prose, ready, example.prompt, has_briefs):
             sample = example.completion[remark.start : remark.end]
-            broken[remark.rule].setdefault(example.row, sample)
+            found.samples[remark.rule].setdefault(example.row, sample)
         for hit in find_listed(prose, wanted) if unused else ():
-            unused.pop(hit.listed, None)
-    findings = [_build_finding(rule, samples) for rule, samples in broken.items() if samples]
-    return [*findings, *_name_unused(list(unused))] if examples else findings
+            if unused.pop(hit.listed, None):
+                found.used.add(hit.listed)
+    return found
+
+
+def conclude(parts: Sequence[Breaches], brand: Brand) -> list[Finding]:
+    """The findings about all examples, of which each part tells of some, in their order."""
+    findings = []
+    for rule in _FINDINGS:
+        samples = {row: sample for part in parts for row, sample in part.samples.get(rule, {}).items()}
+        if samples:
+            findings.append(_build_finding(rule, samples))
+    used = {word for part in parts for word in part.used}
+    return [*findings, *_name_unused([word for word in _wanted_words(brand) if word not in used])]
+
+
+def _wanted_words(brand: Brand) -> dict[str, str]:
+    return {word.strip(): word for word in brand.rules.words_we_use}
 
 
 def count_uses(texts: Iterable[str], words: Sequence[str]) -> dict[str, int]:

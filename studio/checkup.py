@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from engine.contract.brand import Brand
-from engine.contract.records import Example, Finding, TokenCounts
+from engine.contract.records import Example, Finding
 from studio.background import Tell
-from studio.brand import check_examples_by_rules
 from studio.doctor import examine
-from studio.findings import check_window, sort_findings
+from studio.findings import sort_findings
 from studio.numbering import number_rows
+from studio.rules_beside import check_by_rules_beside
 from studio.split import assign_split
 from studio.sufficiency import Sufficiency, judge_amount
 
-CountTokens = Callable[[Sequence[Example]], TokenCounts]
+CheckWindow = Callable[[Sequence[Example]], list[Finding]]
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,27 @@ class Checkup:
 
 def check_up(
     examples: Sequence[Example],
-    count_tokens: CountTokens | None = None,
+    check_window: CheckWindow | None = None,
     brand: Brand | None = None,
     tell: Tell = lambda stage, share: None,
 ) -> Checkup:
-    """Examine, hold some back, and see which fit what the model reads at once, if tokens can be counted.
+    """Examine, hold some back, and see which fit what the model reads at once, if it is known.
 
-    The engine counts tokens in a process of its own, and so while the texts are read here.
+    Two other processes count tokens and hold texts against the rules while they are read closely here.
     """
     tell("Reading your texts closely", 0.1)
     numbered = number_rows(examples)
-    with ThreadPoolExecutor(1, "count-tokens") as beside:
-        counting = beside.submit(count_tokens, numbered) if count_tokens and numbered else None
+    with ThreadPoolExecutor(2, "checks") as beside:
+        holding = beside.submit(check_by_rules_beside, numbered, brand) if brand and numbered else None
+        fitting = beside.submit(check_window, numbered) if check_window and numbered else None
         findings = examine(numbered)
-        if brand and numbered:
-            tell("Holding them against your brand’s rules", 0.4)
-            findings += check_examples_by_rules(numbered, brand)
-        tell("Choosing what is held out", 0.8)
+        tell("Choosing what is held out", 0.6)
         split = assign_split(numbered)
         amount = judge_amount(split)
-        if counting:
+        if holding:
+            tell("Holding them against your brand’s rules", 0.7)
+            findings += holding.result()
+        if fitting:
             tell("Counting what the model reads", 0.9)
-            findings += check_window(split, counting.result())
+            findings += fitting.result()
     return Checkup(tuple(split), tuple(sort_findings(findings)), amount)

@@ -7,6 +7,7 @@ single prompt. Does not know the texts.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from engine.contract.brand import LengthBand
 
@@ -47,13 +48,23 @@ def find_kind(prompt: str) -> str:
 
 def is_of_kind(prompt: str, kind: str) -> bool:
     """Whether a prompt begins with these words, blind to case and spacing."""
-    words = kind.lower().split()
-    return [
-        word.rstrip(":;,.!?") for word in prompt.lower().split(maxsplit=len(words))[: len(words)]
-    ] == words
+    words = _split_kind(kind)
+    return _read_beginning(prompt, len(words)) == words
 
 
 def find_band(prompt: str, bands: Sequence[LengthBand]) -> LengthBand | None:
     """The band of the longest kind that fits; the one without a kind stands for all other texts."""
-    fitting = [band for band in bands if is_of_kind(prompt, band.kind)]
+    kinds = [_split_kind(band.kind) for band in bands]
+    beginning = _read_beginning(prompt, max(map(len, kinds), default=0))
+    fitting = [band for band, words in zip(bands, kinds, strict=True) if beginning[: len(words)] == words]
     return max(fitting, key=lambda band: len(band.kind), default=None)
+
+
+@lru_cache(maxsize=128)
+def _split_kind(kind: str) -> list[str]:
+    return kind.lower().split()
+
+
+def _read_beginning(prompt: str, words: int) -> list[str]:
+    """So many words of a prompt at most, without the marks behind them."""
+    return [word.rstrip(":;,.!?") for word in prompt.lower().split(maxsplit=words)[:words]]

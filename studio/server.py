@@ -63,6 +63,7 @@ STREAMLIT_OPTIONS = {
     "client.showErrorLinks": False,
     "client.toolbarMode": "minimal",
     "runner.magicEnabled": False,
+    "runner.postScriptGC": False,
     "logger.hideWelcomeMessage": True,
     "logger.level": "error",
 }

@@ -40,7 +40,8 @@ from studio.engine_client import EngineClient, connect
 from studio.engine_process import EngineKeeper, ensure_engine, is_running, stop_engine
 from studio.examples import build_examples
 from studio.files import read_file
-from studio.findings import check_window, sort_findings
+from studio.findings import sort_findings
+from studio.window import open_window
 from studio.wording import render_bytes, render_duration, render_duration_range, render_money_range
 
 CALIBRATION_SECONDS = 90.0
@@ -94,8 +95,8 @@ def check(options: Namespace) -> int:
     file = ReadFile(options.file)
     with engine_for(options.workspace) as client:
         if file.examples:
-            counts = client.token_counts("starter", file.examples)
-            file.findings = sort_findings([*file.findings, *check_window(file.examples, counts)])
+            too_long = open_window(client, "starter").check(file.examples)
+            file.findings = sort_findings([*file.findings, *too_long])
     summary = {
         "examples": len(file.examples),
         "columns": file.columns.model_dump(),

@@ -18,6 +18,8 @@ from engine.contract.records import (
     TokenCounts,
     Turn,
 )
+from engine.token_counts import count_tokens
+from engine.workspace import ASSETS
 from studio import checkup
 from studio.checkup import check_up
 from studio.columns import VOICE_PROMPT
@@ -25,6 +27,7 @@ from studio.examples import build_examples
 from studio.findings import check_window, sort_findings
 from studio.split import assign_split
 from studio.table import Row, Table
+from studio.window import Window
 
 COLUMNS = Columns(prompt="Prompt", completion="Text")
 
@@ -257,16 +260,39 @@ def test_tokens_are_counted_while_the_texts_are_read(monkeypatch: pytest.MonkeyP
         sizes = [9 if example.row == 5 else 1 for example in examples]
         return TokenCounts(window_tokens=8, prompt_tokens=[1] * len(sizes), completion_tokens=sizes)
 
+    window = Window(8, count)
+
     monkeypatch.setattr(checkup, "examine", examine_and_wait)
     examples, _ = build_examples(table(good(12)), COLUMNS)
-    found = {finding.kind: finding.rows for finding in check_up(examples, count).findings}
+    found = {finding.kind: finding.rows for finding in check_up(examples, window.check).findings}
     assert found["over-window"] == [5]
 
 
 def test_a_failure_to_count_tokens_is_not_swallowed() -> None:
-    def fail(examples: Sequence[Example]) -> TokenCounts:
+    def fail(examples: Sequence[Example]) -> list[Finding]:
         raise EngineFailure("engine_unreachable", "The engine is gone.")
 
     examples, _ = build_examples(table(good(12)), COLUMNS)
     with pytest.raises(EngineFailure, match="The engine is gone"):
         check_up(examples, fail)
+
+
+def test_only_what_may_be_too_long_is_counted() -> None:
+    """Held against counting all of them: nothing too long is passed over, in letters of one byte or four."""
+    model = ASSETS / "models" / "starter"
+    texts = [sign * times for sign in ("a ", "ñ", "漢", "🙂", "x") for times in (3, 90, 260, 500, 900)]
+    examples = [
+        example.model_copy(update={"prompt": text[:40]})
+        for example, text in zip(examples_of(texts), texts, strict=True)
+    ]
+    asked: list[Example] = []
+
+    def count(some: Sequence[Example]) -> TokenCounts:
+        asked.extend(some)
+        return count_tokens(model, some)
+
+    all_counts = count_tokens(model, examples)
+    findings = Window(all_counts.window_tokens, count).check(examples)
+    assert findings == check_window(examples, all_counts)
+    assert findings
+    assert 0 < len(asked) < len(examples)

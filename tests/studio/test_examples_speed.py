@@ -28,6 +28,7 @@ from studio.columns import suggest_columns
 from studio.examples import build_examples
 from studio.sentences import split_sentences
 from studio.sources import Source
+from studio.window import Window
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
 REPEATS = 3
@@ -62,7 +63,7 @@ def check(data: bytes, brand: Brand | None, engine: Executor) -> Checkup:
 
     table = Source("table.csv", data).read()
     examples, _ = build_examples(table, suggest_columns(table).columns)
-    return check_up(examples, count, brand)
+    return check_up(examples, Window(512, count).check, brand)
 
 
 @pytest.mark.slow
