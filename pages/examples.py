@@ -26,7 +26,7 @@ from studio.sources import Source
 from studio.ui.actions import show_main_button
 from studio.ui.doctor import show_doctor
 from studio.ui.findings import show_findings
-from studio.ui.grid import show_grid
+from studio.ui.grid import show_grid, show_rows_of
 from studio.ui.intake import bring, has_sample, read_or_explain, show_first_words, show_sample_offer
 from studio.ui.kept import load_kept
 from studio.ui.notices import attempt
@@ -71,14 +71,15 @@ def examine(opened: OpenProject, draft: Draft) -> Checkup:
 def work_on(draft: Draft, checkup: Checkup, key: str, also_found: Sequence[Finding] = ()) -> None:
     """The doctor, the rows and what the model reads; a change is remembered and the page drawn anew."""
     checked = Draft(checkup.examples, draft.changes, draft.id)
-    changed = show_doctor(checked, sort_findings([*also_found, *checkup.findings]), key)
+    findings = sort_findings([*also_found, *checkup.findings])
+    changed = show_doctor(checked, findings, key, lambda finding: show_rows_of(finding, checked, key))
     if changed is not checked:
         remember(key, changed)
         st.rerun()
     held_out = sum(example.split == "validation" for example in checkup.examples)
     show_split(len(checkup.examples) - held_out, held_out)
     show_amount(checkup.amount)
-    show_grid(checked, checkup.findings, key)
+    show_grid(checked, findings, key)
     with st.expander("Exactly what the model reads", icon=":material/text_snippet:"):
         show_reading(checkup.examples)
 

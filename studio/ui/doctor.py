@@ -1,6 +1,6 @@
 """What the doctor found, under what to do about it, with the buttons that do it and the way back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -9,6 +9,7 @@ from studio.doctor import group_by_action
 from studio.draft import Draft
 from studio.repairs import REPAIRS, Repair, describe_repair, repair
 from studio.ui.findings import show_finding
+from studio.ui.grid import choose_rows, chosen_finding
 from studio.ui.session import recall, remember
 from studio.ui.text import escape
 from studio.wording import render_count
@@ -20,10 +21,14 @@ ICONS = {
     "Good to know": ":material/info:",
 }
 SHOWN = 6
+ShowRows = Callable[[Finding], None]
 
 
-def show_doctor(draft: Draft, findings: Sequence[Finding], key: str) -> Draft:
-    """Draw the findings; the draft as it is after whatever was pressed."""
+def show_doctor(draft: Draft, findings: Sequence[Finding], key: str, show_rows: ShowRows) -> Draft:
+    """Draw the findings; the draft as it is after whatever was pressed.
+
+    `show_rows` draws the rows of the remark for which they were asked, beneath it.
+    """
     st.subheader("What we found", anchor=False)
     draft = _show_way_back(draft)
     settled: set[str] = recall(f"settled-{key}", set())
@@ -35,6 +40,8 @@ def show_doctor(draft: Draft, findings: Sequence[Finding], key: str) -> Draft:
         with st.expander(f"{action}: {render_count(len(group), 'remark')}", is_open, icon=ICONS[action]):
             for finding in group[:SHOWN]:
                 draft = _show_with_buttons(draft, finding, key)
+                if chosen_finding(findings, key) is finding:
+                    show_rows(finding)
             if len(group) > SHOWN:
                 st.caption(f"And {render_count(len(group) - SHOWN, 'more remark')} of this kind.")
     return draft
@@ -60,12 +67,17 @@ def _show_with_buttons(draft: Draft, finding: Finding, key: str) -> Draft:
             for way in (proposed, *proposed.others) if proposed else ():
                 if st.button(way.label, key=f"{way.label}-{name}"):
                     return _apply(draft, finding, way, key)
-            if _has_rows(draft, finding) and st.button(
-                "Show these rows", key=f"show-{name}", type="tertiary", icon=":material/table_rows:"
-            ):
-                remember(f"filter-{key}", finding.kind)
-                st.rerun()
+            if _has_rows(draft, finding):
+                _offer_rows(finding, key, name)
     return draft
+
+
+def _offer_rows(finding: Finding, key: str, name: str) -> None:
+    is_shown = chosen_finding([finding], key) is not None
+    label = "Hide these rows" if is_shown else "Show these rows"
+    if st.button(label, key=f"show-{name}", type="tertiary", icon=":material/table_rows:"):
+        choose_rows(None if is_shown else finding, key)
+        st.rerun()
 
 
 def _has_rows(draft: Draft, finding: Finding) -> bool:

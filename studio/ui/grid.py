@@ -21,27 +21,40 @@ HEIGHT = 420
 ROWS_ON_A_SHEET = 500
 
 
-def show_grid(draft: Draft, findings: Sequence[Finding], key: str) -> None:
-    """Draw the grid; edits that are kept become the draft remembered under `key`."""
-    st.subheader("Your rows", anchor=False)
-    rows = _choose_rows(findings, key)
-    chosen = [example for example in draft.examples if rows is None or example.row in rows]
-    _edit(draft, chosen, key)
+def choose_rows(finding: Finding | None, key: str) -> None:
+    """From now on only the rows of this remark are shown; of all for None."""
+    if finding is None:
+        forget(f"filter-{key}")
+    else:
+        remember(f"filter-{key}", finding.kind)
 
 
-def _choose_rows(findings: Sequence[Finding], key: str) -> set[int] | None:
-    """The rows of the remark that was asked for; None for all."""
+def chosen_finding(findings: Sequence[Finding], key: str) -> Finding | None:
+    """The remark whose rows are shown, if it is still among the findings."""
     kind = recall(f"filter-{key}")
-    finding = next((one for one in findings if one.kind == kind), None)
+    return next((one for one in findings if one.kind == kind), None)
+
+
+def show_rows_of(finding: Finding, draft: Draft, key: str) -> None:
+    """The rows of one remark, where they are asked for."""
+    rows = set(finding.rows)
+    _edit(draft, [example for example in draft.examples if example.row in rows], key)
+
+
+def show_grid(draft: Draft, findings: Sequence[Finding], key: str) -> None:
+    """All rows, unless those of a remark are shown; edits that are kept become the draft under `key`."""
+    st.subheader("Your rows", anchor=False)
+    finding = chosen_finding(findings, key)
     if finding is None:
         st.caption("Click into a cell to mend it. The last, empty row adds an example.")
-        return None
+        _edit(draft, draft.examples, key)
+        return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Only the {render_count(len(finding.rows), 'row')} of one remark.", width="content")
+        rows = render_count(len(finding.rows), "row")
+        st.markdown(f"Shown above, beneath the remark: {rows}.", width="content")
         if st.button("Show all rows", key=f"all-{key}", type="tertiary"):
-            forget(f"filter-{key}")
+            choose_rows(None, key)
             st.rerun()
-    return set(finding.rows)
 
 
 @st.fragment

@@ -130,6 +130,21 @@ def test_an_undone_repair_leaves_the_text_as_it_was(pretend_engine, open_page):
     assert examples[-1].completion == "Bake <b>today</b> &amp; tomorrow."
 
 
+def test_the_rows_of_a_remark_are_shown_beneath_it_and_put_away_again(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    rows = table(30) + b"\nDescribe the oven,Bake <b>today</b> &amp; tomorrow.\n"
+    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    button(app, "Show these rows").click()
+    app.run()
+    (shown,) = app.dataframe
+    assert shown.value["Row"].tolist() == [32]
+    labels = [item.label for item in app.button]
+    assert labels.index("Hide these rows") < labels.index("Show all rows")
+    button(app, "Hide these rows").click()
+    app.run()
+    assert len(app.dataframe[-1].value) == 31
+
+
 def test_pasted_cells_become_examples(pretend_engine, open_page):
     project = pretend_engine.add_project()
     app = open_page("examples", project=project.id)
