@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.contract.failures import HTTP_STATUS, EngineFailure
 from studio.engine_client import EngineClient, connect
 from studio.handshake import prove
+from studio.upload_limit import UploadLimit
 
 LOOPBACK = "127.0.0.1"
 OWN_NAMES = {"127.0.0.1", "localhost"}
@@ -156,7 +157,7 @@ def build_app(workspace: Path, secret: str) -> ASGIApp:
     app = st.App(
         Path(__file__).parent / "app.py",
         routes=[Route("/download/{run_id}", download), Route(HELLO, hello)],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard), Middleware(UploadLimit)],
     )
     bootstrap.load_config_options(STREAMLIT_OPTIONS)
     return app
