@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from engine.contract.prices import Prices, load_prices
 from engine.contract.records import BaseModelInfo, Machine, Settings
 from studio.ui.notices import attempt
 from studio.ui.session import engine, workspace
 from studio.ui.text import escape, show_text
-from studio.wording import render_bytes, render_count
+from studio.wording import render_bytes, render_count, render_list
 
 CURRENCIES = ["€", "$", "£", "CHF", "¥"]
 
@@ -42,6 +43,7 @@ def show_prices(settings: Settings) -> None:
             0.1,
             help="Only for comparison: what the same run would cost on a machine from a cloud provider.",
         )
+        show_price_lists(load_prices())
         wanted = st.form_submit_button("Save", type="primary")
     if wanted:
         save(
@@ -52,6 +54,14 @@ def show_prices(settings: Settings) -> None:
                 rented_gpu_price_per_hour=rented,
             )
         )
+
+
+def show_price_lists(prices: Prices) -> None:
+    cards = [
+        f"{card.card} for {card.currency}{card.price_per_hour:.2f} ({card.source})"
+        for card in prices.rented_cards
+    ]
+    st.caption(escape(f"Price lists of {prices.as_of}: {render_list(cards)}. {prices.electricity.source}."))
 
 
 def save(settings: Settings) -> None:

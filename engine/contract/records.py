@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.contract.failures import Failure
+from engine.contract.prices import load_prices
 
 MAX_PROMPT_CHARACTERS = 8_000
 MAX_COMPLETION_CHARACTERS = 4_000
@@ -206,15 +207,14 @@ class Machine(Record):
 
 
 class Settings(Record):
-    """What a person may set for the whole workspace. Money is in `currency`."""
+    """What a person may set for the whole workspace. Money is in `currency`; until it is set, prices are
+    those of `prices.py`."""
 
     currency: Annotated[str, Field(min_length=1, max_length=4)] = "€"
-    electricity_price_per_kwh: Annotated[float, Field(ge=0, le=100)] = 0.30
-    """Households in the EU paid 0.287 € in the first half of 2025 (Eurostat, nrg_pc_204)."""
+    electricity_price_per_kwh: Annotated[float, Field(ge=0, le=100)] = load_prices().electricity.price_per_kwh
     machine_watts: Annotated[float, Field(gt=0, le=5000)] = 65.0
     """What the machine draws while it tunes: a laptop's charger; a desktop takes 100–200, a GPU 300–600."""
-    rented_gpu_price_per_hour: Annotated[float, Field(ge=0, le=1000)] = 0.80
-    """A card with 24 GB on demand: 0.34–1.39 US$ (RunPod, RunComfy; price lists of March 2026)."""
+    rented_gpu_price_per_hour: Annotated[float, Field(ge=0, le=1000)] = load_prices().rented_per_hour
 
 
 # --- 2 method -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.calibration import Calibration, Facts, MethodRates
+from engine.contract.prices import load_prices
 from engine.contract.records import METHOD_NAMES, Estimate, Machine, MethodName, Recipe, Settings, TokenCounts
 from engine.estimates import SPREAD_CALIBRATED, TYPICAL_SHARE, FinishedRun, estimate_run
 from engine.methods import get_method
@@ -233,6 +234,14 @@ def test_electricity_is_watts_times_time_times_price() -> None:
     ):
         assert kwh == pytest.approx(seconds * 100 / 3.6e6)
         assert cost == pytest.approx(kwh * 0.5)
+
+
+def test_prices_nobody_has_set_are_those_of_the_dated_table() -> None:
+    prices = load_prices()
+    assert Settings().electricity_price_per_kwh == prices.electricity.price_per_kwh
+    lowest, *_, highest = sorted(card.price_per_hour for card in prices.rented_cards)
+    assert lowest <= Settings().rented_gpu_price_per_hour <= highest
+    assert all(card.source for card in prices.rented_cards)
 
 
 def test_a_rented_gpu_is_billed_by_the_minute_with_its_set_up() -> None:

@@ -13,3 +13,11 @@ def test_the_machine_comes_with_its_reason(pretend_engine, open_page):
     app = open_page("settings")
     assert any("no graphics card that can train was found" in item.value for item in app.markdown)
     assert any("Voicewright Starter" in item.value for item in app.markdown)
+
+
+def test_the_price_lists_behind_the_defaults_are_dated_and_named(pretend_engine, open_page):
+    app = open_page("settings")
+    (caption,) = [item.value for item in app.caption if item.value.startswith("Price lists of")]
+    assert "March 2026" in caption
+    assert "RTX 4090" in caption
+    assert "Eurostat" in caption
