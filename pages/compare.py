@@ -19,7 +19,7 @@ from studio.ui.text import shorten, show_text
 
 HELD_OUT, OWN = "Held-out examples", "My own words"
 PROMPTS_OFFERED = 40
-V = TypeVar("V")
+V = TypeVar("V", int, float)
 
 
 def choose_prompt(run: Run) -> tuple[str, str | None]:

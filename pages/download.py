@@ -120,7 +120,7 @@ def show_lines(run: Run) -> None:
     )
     base = "base" if run.recipe.base_model == "starter" else "FOLDER_OF_THE_BASE_MODEL"
     opening = MODEL_LINES if run.recipe.method == "all-layers" else ADAPTER_LINES.format(base=base)
-    st.code(opening + ASK_LINES, language=None, wrap_lines=True)
+    st.code(opening + ASK_LINES, language=None)
 
 
 def show_proof(export: Export) -> None:
