@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from engine.contract.records import MAX_PROMPT_CHARACTERS, AnswerRequest, Example, Run
+from engine.contract.records import MAX_PROMPT_CHARACTERS, MAX_TURNS, AnswerRequest, Example, Run
 from studio.comparison import CREATIVITY, DEFAULT_CREATIVITY, DEFAULT_LENGTH, LENGTH, Choice, pick_prompts
 from studio.glossary import explain
 from studio.journey import finished_runs
@@ -16,14 +16,16 @@ from studio.ui.runs import choose_run
 from studio.ui.session import engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
 from studio.ui.text import shorten, show_text
+from studio.wording import render_count
 
 HELD_OUT, OWN = "Held-out examples", "My own words"
 PROMPTS_OFFERED = 40
+SPEAKERS = {"system": "Instruction", "user": "They", "assistant": "Your brand"}
 V = TypeVar("V", int, float)
 
 
-def choose_prompt(run: Run) -> tuple[str, str | None]:
-    """The prompt, and the brand's own text where it is a held-out example."""
+def choose_prompt(run: Run) -> tuple[str, Example | None]:
+    """The prompt, and the held-out example that it is of, if any."""
     held = [example for example in engine().examples(run.dataset_id) if example.split == "validation"]
     if not held:
         return write_prompt(), None
@@ -39,7 +41,7 @@ def choose_prompt(run: Run) -> tuple[str, str | None]:
     return (write_prompt(), None) if source == OWN else pick_held_out(held)
 
 
-def pick_held_out(held: list[Example]) -> tuple[str, str]:
+def pick_held_out(held: list[Example]) -> tuple[str, Example]:
     first = pick_prompts(held)
     offered = [*first, *(example for example in held if example not in first)][:PROMPTS_OFFERED]
     number = st.selectbox(
@@ -50,9 +52,19 @@ def pick_held_out(held: list[Example]) -> tuple[str, str]:
         persist_state="session",
     )
     chosen = offered[number]
+    if chosen.turns:
+        show_earlier_turns(chosen)
     if shorten(chosen.prompt) != chosen.prompt:
         show_text(chosen.prompt, key="whole-prompt")
-    return chosen.prompt, chosen.completion
+    return chosen.prompt, chosen
+
+
+def show_earlier_turns(example: Example) -> None:
+    """What was said before the prompt: both models read it too."""
+    with st.expander(f"What was said before: {render_count(len(example.turns), 'turn')}"):
+        for number, turn in enumerate(example.turns):
+            st.caption(SPEAKERS[turn.role])
+            show_text(turn.text, key=f"turn-{number}")
 
 
 def write_prompt() -> str:
@@ -97,10 +109,15 @@ def show_brand_text(answers: Answers) -> None:
         show_text(answers.brand_text, key="brand-text")
 
 
-def ask(run: Run, prompt: str, brand_text: str | None, creativity: float, length: int, seed: int) -> None:
-    answers = Answers(prompt, seed, {}, {}, brand_text)
+def ask(run: Run, prompt: str, held_out: Example | None, creativity: float, length: int, seed: int) -> None:
+    answers = Answers(prompt, seed, {}, {}, held_out.completion if held_out else None)
     request = AnswerRequest(
-        run_id=run.id, prompt=prompt, temperature=creativity, max_tokens=length, seed=seed
+        run_id=run.id,
+        prompt=prompt,
+        turns=held_out.turns[-MAX_TURNS:] if held_out else (),
+        temperature=creativity,
+        max_tokens=length,
+        seed=seed,
     )
     forget(f"answers-{run.id}")
     remember(f"seed-{run.id}", seed)
@@ -118,7 +135,7 @@ def show_way_on(opened: OpenProject, run: Run) -> None:
 opened = open_project("compare")
 st.title("Hear the difference", anchor=False)
 run = choose_run(finished_runs(opened.runs), opened.run, "Which run speaks")
-prompt, brand_text = choose_prompt(run)
+prompt, held_out = choose_prompt(run)
 creativity, length = choose_sampling()
 answers: Answers | None = recall(f"answers-{run.id}")
 seed = recall(f"seed-{run.id}", 0)
@@ -126,7 +143,7 @@ with st.container(horizontal=True, vertical_alignment="center"):
     asked = st.button("Write both", type="primary", disabled=not prompt)
     again = bool(answers) and st.button("Another try", disabled=not prompt, help=explain("seed"))
 if asked or again:
-    ask(run, prompt, brand_text, creativity, length, seed + 1 if again else seed)
+    ask(run, prompt, held_out, creativity, length, seed + 1 if again else seed)
 elif answers:
     show_answers(answers, engine().brand(opened.project.id))
     show_brand_text(answers)

@@ -1,6 +1,7 @@
 """Compare: both sides, as text and nothing but text, with the brand's own words beside them."""
 
 from engine.contract.brand import Brand, BrandRules
+from engine.contract.records import Turn
 
 
 def button(app, label):
@@ -26,6 +27,19 @@ def test_both_sides_answer_beside_the_brands_own_text(pretend_engine, open_page)
     assert "The jacket is a jacket." in shown
     assert "Made for the weather you did not plan." in shown
     assert any(text.startswith("Product") for text in shown)
+
+
+def test_a_held_out_chat_is_asked_with_what_was_said_before(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    dataset = pretend_engine.add_dataset(project.id)
+    turns = (Turn(role="user", text="Is the tent dry?"), Turn(role="assistant", text="As a bone."))
+    examples = pretend_engine.examples[dataset.id]
+    pretend_engine.examples[dataset.id] = [one.model_copy(update={"turns": turns}) for one in examples]
+    app = open_page("compare", project=project.id, run=pretend_engine.add_run(dataset).id)
+    assert {"Is the tent dry?", "As a bone."} <= set(texts(app))
+    button(app, "Write both").click()
+    app.run()
+    assert pretend_engine.requests[-1].turns == turns
 
 
 def test_an_answer_survives_a_change_of_settings(pretend_engine, open_page):
