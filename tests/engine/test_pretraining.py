@@ -15,7 +15,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from engine.conversation import render_prompt
-from engine.corpus import PAIR_SHARES, PROSE_SHARES, SPECIAL_TOKENS, find_shards, read_shard
+from engine.corpus import PAIR_SHARES, PROSE_SHARES, SPECIAL_TOKENS, find_shards, read_fit, read_shard
 from engine.encoding import encode_prompt
 from engine.packing import LEARNT, PADDING, PROMPT, Lengths, Mixture, load_rows
 from engine.pretraining import IGNORED, Position, Schedule, Shape, build_targets, read_arguments, train
@@ -174,6 +174,12 @@ def test_rows_are_filled_with_whole_pairs_and_lose_none(corpus, trained):
     assert found == sorted(f"{pair['prompt']}<|assistant|>{pair['completion']}<|end|>" for pair in pairs)
     filled = np.mean([(rows.get(row)[1] != PADDING).mean() for row in range(rows.count)])
     assert filled > 0.7
+
+
+def test_what_does_not_suit_a_brand_is_not_learnt_from(tmp_path):
+    rows = [{"text": "A tent.", "src": "retaildemo"}, {"text": "LL parsers parse.", "src": "ghexplore"}]
+    write_shard(tmp_path / "prose_reference.jsonl.xz", rows)
+    assert [row["text"] for row in read_fit(tmp_path / "prose_reference.jsonl.xz")] == ["A tent."]
 
 
 def test_every_row_is_drawn_once_before_any_comes_again(trained):
