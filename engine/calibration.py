@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from engine.contract.records import METHOD_NAMES, Machine, MethodName, Record
 from engine.machine import read_machine
 from engine.readiness import get_ready
+from engine.work import COUNTING
 from engine.workspace import Workspace, write_durably
 
 # Before anything was measured: what a ten-year-old laptop core, an entry-level GPU and an M1 manage on small
@@ -54,6 +55,8 @@ class Facts(Record):
     cores: int
     libraries: str
     """Such as "torch 2.13.0, transformers 5.23.0, peft 0.21.2, Python 3.11"."""
+    counting: int
+    """The way in which work is counted, `work.COUNTING`."""
 
 
 class Calibration(Record):
@@ -83,11 +86,12 @@ def read_facts(machine: Machine) -> Facts:
         device_title=machine.device_title,
         cores=machine.cores,
         libraries=_library_versions(),
+        counting=COUNTING,
     )
 
 
 def find_calibration(file: Path, machine: Machine) -> Calibration | None:
-    """The calibration in `file` if it was made on this machine with these libraries; otherwise None."""
+    """The calibration in `file`, if what it holds for (`Facts`) is as it was; otherwise None."""
     try:
         calibration = Calibration.model_validate_json(file.read_bytes())
     except (OSError, ValidationError):

@@ -27,6 +27,10 @@ HEAD_MULTIPLE = 128
 SCORES_AT_ONCE = 8_000_000
 
 
+COUNTING = 2
+"""Raised when the same work is counted otherwise: rates that were measured before hold no longer."""
+
+
 class Tokens(NamedTuple):
     """The length of one example."""
 

@@ -120,12 +120,13 @@ def test_a_calibration_of_another_machine_is_not_used(
     assert find_calibration(file, machine.model_copy(update=change)) is None
 
 
-def test_a_calibration_with_other_libraries_is_not_used(
-    calibrated: tuple[Workspace, Path, Machine], tmp_path: Path
+@pytest.mark.parametrize("fact", [{"libraries": "torch 1.0"}, {"counting": 0}], ids=str)
+def test_a_calibration_with_other_libraries_or_another_counting_is_not_used(
+    fact: dict[str, Any], calibrated: tuple[Workspace, Path, Machine], tmp_path: Path
 ) -> None:
     _, file, machine = calibrated
     calibration = Calibration.model_validate_json(file.read_bytes())
-    older = calibration.facts.model_copy(update={"libraries": "torch 1.0"})
+    older = calibration.facts.model_copy(update=fact)
     copy = tmp_path / "older.json"
     copy.write_text(calibration.model_copy(update={"facts": older}).model_dump_json())
     assert find_calibration(copy, machine) is None

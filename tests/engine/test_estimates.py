@@ -44,7 +44,7 @@ MACHINE = Machine(
 )
 CALIBRATION = Calibration(
     fingerprint="f" * 64,
-    facts=Facts(device="cpu", device_title="A processor", cores=4, libraries="torch 2.13.0"),
+    facts=Facts(device="cpu", device_title="A processor", cores=4, libraries="torch 2.13.0", counting=1),
     measured_at=1_000.0,
     load_average=0.1,
     threads=4,
