@@ -33,7 +33,8 @@ class Activations:
         folder: Path,
     ) -> None:
         self._loss, self._dataset, self._pad_id = loss, dataset, pad_id
-        self._starts = [0, *accumulate(tokens for tokens, _ in sizes(dataset))]
+        self._lengths = [tokens for tokens, _ in sizes(dataset)]
+        self._starts = [0, *accumulate(self._lengths)]
         self._waiting = {row: rows for rows in first_batches for row in rows}
         self._kept = _allocate(self._starts[-1], loss.hidden_size, folder)
 
@@ -42,14 +43,16 @@ class Activations:
         for row in rows:
             if row in self._waiting:
                 self._compute(self._waiting[row])
-        hidden = torch.cat([self._kept[self._starts[row] : self._starts[row + 1]] for row in rows])
-        return replace(make_batch(self._dataset, rows, self._pad_id), hidden=hidden.float())
+        batch = make_batch(self._dataset, rows, self._pad_id)
+        hidden = torch.zeros(*batch.input_ids.shape, self._kept.shape[1])
+        for place, row in enumerate(rows):
+            hidden[place, : self._lengths[row]] = self._kept[self._starts[row] : self._starts[row + 1]]
+        return replace(batch, hidden=hidden)
 
     def _compute(self, rows: list[int]) -> None:
         hidden = self._loss.run_frozen(make_batch(self._dataset, rows, self._pad_id))
-        lengths = [self._starts[row + 1] - self._starts[row] for row in rows]
-        for row, part in zip(rows, torch.split(hidden, lengths), strict=True):
-            self._kept[self._starts[row] : self._starts[row + 1]] = part
+        for place, row in enumerate(rows):
+            self._kept[self._starts[row] : self._starts[row + 1]] = hidden[place, : self._lengths[row]]
             del self._waiting[row]
 
 

@@ -34,14 +34,12 @@ class Batch:
     learnt: torch.Tensor
     targets: torch.Tensor
     """The learnt tokens, row by row: one for each true in `learnt`."""
-    lengths: list[int]
-    """Of each sequence, without padding."""
     hidden: torch.Tensor | None = None
-    """(tokens, hidden size), one sequence after the other, where the frozen layers have been run already."""
+    """(rows, positions, hidden size), where the frozen layers have been run already."""
 
     def to(self, device: torch.device) -> "Batch":
         moved = (self.input_ids.to(device), self.learnt.to(device), self.targets.to(device))
-        return Batch(*moved, self.lengths, None if self.hidden is None else self.hidden.to(device))
+        return Batch(*moved, None if self.hidden is None else self.hidden.to(device))
 
 
 def read_examples(file: Path) -> list[Example]:
@@ -68,18 +66,16 @@ def sizes(dataset: Dataset) -> list[tuple[int, int]]:
 
 def make_batch(dataset: Dataset, rows: list[int], pad_id: int) -> Batch:
     picked = [dataset[row] for row in rows]
-    lengths = [len(one["input_ids"]) for one in picked]
-    longest = round_up(max(lengths), _LENGTH_MULTIPLE)
+    longest = round_up(max(len(one["input_ids"]) for one in picked), _LENGTH_MULTIPLE)
     input_ids = np.full((len(picked), longest), pad_id, dtype=np.int64)
     targets = np.zeros((len(picked), longest), dtype=np.int64)
     learnt = np.zeros((len(picked), longest), dtype=bool)
-    for row, (one, length) in enumerate(zip(picked, lengths, strict=True)):
+    for row, one in enumerate(picked):
+        length = len(one["input_ids"])
         input_ids[row, :length] = one["input_ids"]
         targets[row, : length - 1] = one["input_ids"][1:]
         learnt[row, : length - 1] = one["learnt"][1:]
-    return Batch(
-        torch.from_numpy(input_ids), torch.from_numpy(learnt), torch.from_numpy(targets[learnt]), lengths
-    )
+    return Batch(torch.from_numpy(input_ids), torch.from_numpy(learnt), torch.from_numpy(targets[learnt]))
 
 
 def round_up(number: int, multiple: int) -> int:

@@ -31,15 +31,14 @@ class CompletionLoss:
         self._learnt: torch.Tensor | None = None
         self._adapted = True
         self._body: tuple[Precision, LlamaBody] | None = None
-        self.by_layers = can_build(model)
-        """Whether through `LlamaBody`: without padding, and perhaps through frozen layers once."""
-        if not self.by_layers:
+        self._is_llama = can_build(model)
+        if not self._is_llama:
             model.get_output_embeddings().register_forward_pre_hook(self._pick)
 
     def __call__(self, batch: Batch) -> torch.Tensor:
         """The sum of the losses, in fp32."""
         batch = batch.to(self.device.torch)
-        return self._by_layers(batch) if self.by_layers else self._by_model(batch)
+        return self._by_layers(batch) if self._is_llama else self._by_model(batch)
 
     @property
     def hidden_size(self) -> int:
@@ -48,20 +47,19 @@ class CompletionLoss:
     @property
     def frozen_layers(self) -> int:
         """How many of the lowest layers `run_frozen` can run once for all passes."""
-        return self._find_body().frozen_layers if self.by_layers else 0
+        return self._find_body().frozen_layers if self._is_llama else 0
 
     @torch.no_grad()
     def run_frozen(self, batch: Batch) -> torch.Tensor:
-        """(tokens, size), one text after the other: what goes into the lowest layer that learns."""
+        """(texts, positions, size): what goes into the lowest layer that learns."""
         body = self._find_body()
-        layout = body.lay_out(batch.lengths, batch.input_ids.shape[1])
-        return body.run(body.embed(batch.input_ids, layout), layout, last=body.frozen_layers)[: layout.real]
+        return body.run(body.embed(batch.input_ids), last=body.frozen_layers)
 
     @contextmanager
     def untouched_base(self) -> Iterator[None]:
         """Before the first step: the base without the method, which can differ by virtual tokens alone."""
         learnt = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        has_switch = not self.by_layers and hasattr(self.model, "disable_adapter")
+        has_switch = not self._is_llama and hasattr(self.model, "disable_adapter")
         self._adapted = False
         try:
             with self.model.disable_adapter() if has_switch else nullcontext():
@@ -76,14 +74,11 @@ class CompletionLoss:
 
     def _by_layers(self, batch: Batch) -> torch.Tensor:
         body = self._find_body()
-        layout = body.lay_out(batch.lengths, batch.input_ids.shape[1], with_prompts=self._adapted)
-        wanted = layout.find_rows(batch.learnt)
         if batch.hidden is None:
-            hidden = body.run(body.embed(batch.input_ids, layout), layout, wanted=wanted)
+            hidden = body.run(body.embed(batch.input_ids, with_prompts=self._adapted))
         else:
-            kept = pad(batch.hidden, (0, 0, 0, layout.rows - layout.real))
-            hidden = body.run(kept, layout, first=body.frozen_layers, wanted=wanted)
-        picked = body.norm(hidden[: wanted.real])
+            hidden = body.run(batch.hidden, first=body.frozen_layers)
+        picked = body.norm(hidden[:, hidden.shape[1] - batch.learnt.shape[1] :][batch.learnt])
         head = self.model.get_output_embeddings().weight
         return summed_cross_entropy(picked, head, batch.targets, DTYPES[self.precision])
 

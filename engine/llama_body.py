@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.layout import Layout, Some
 from engine.llama_layer import JointMap, LayerSizes, LlamaLayer, Map, Positions
 from engine.models import is_plain_llama
 
@@ -41,34 +40,21 @@ class LlamaBody:
         learning = (number for number, layer in enumerate(self.layers) if layer.learns)
         return next(learning, len(self.layers)) if embeds_alike else 0
 
-    def lay_out(self, lengths: Sequence[int], columns: int, with_prompts: bool = True) -> Layout:
-        """Texts of so many tokens, in `columns` columns, behind the virtual tokens if there are any."""
-        virtual = self._model.get_prompt(batch_size=1).shape[1] if self._has_prompts and with_prompts else 0
-        return Layout(lengths, columns, virtual)
-
-    def embed(self, input_ids: Tensor, layout: Layout) -> Tensor:
-        """(texts, columns) -> (rows, size)."""
-        embedded: Tensor = self._embedding(layout.pick(input_ids))
-        if layout.shared:
-            virtual = self._model.get_prompt(batch_size=1)[0].to(embedded.dtype)
-            embedded = torch.cat([virtual, embedded])
+    def embed(self, input_ids: Tensor, with_prompts: bool = True) -> Tensor:
+        """(texts, positions) -> (texts, virtual tokens + positions, size)."""
+        embedded: Tensor = self._embedding(input_ids)
+        if self._has_prompts and with_prompts:
+            virtual = self._model.get_prompt(batch_size=1).to(embedded.dtype)
+            embedded = torch.cat([virtual.expand(len(input_ids), -1, -1), embedded], dim=1)
         return embedded
 
-    def run(
-        self,
-        hidden: Tensor,
-        layout: Layout,
-        first: int = 0,
-        last: int | None = None,
-        wanted: Some | None = None,
-    ) -> Tensor:
-        """Through the layers from `first` to before `last`; (rows, size) in and out, of the wanted rows alone
-        out of the last of all."""
-        places = torch.arange(layout.length)[None]
+    def run(self, hidden: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """Through the layers from `first` to before `last`; (texts, positions, size) in and out."""
+        places = torch.arange(hidden.shape[1])[None]
         cosine, sine = self._rotary(hidden, places)
         positions = Positions(cosine[0].float(), sine[0].float())
         for layer in self.layers[first:last]:
-            hidden = layer(hidden, layout, positions, wanted if layer is self.layers[-1] else None)
+            hidden = layer(hidden, positions)
         return hidden
 
 

@@ -18,8 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu
 
-from engine.layout import Layout, Some
-
 Gradients = list[Tensor | None]
 
 
@@ -99,17 +97,7 @@ class JointMap:
     def backward(self, gradient: Tensor, wide: Tensor) -> tuple[Tensor, Gradients]:
         """Gradient of the input (rows, inputs), and of each of `parameters`, None for what does not learn."""
         widened = gradient @ self.weight
-        towards, inner = widened[:, : self.inputs], widened[:, self.inputs :].contiguous()
-        if self.extra:
-            towards = torch.addmm(towards, inner, self.down)
-        return towards, self._find_gradients(gradient, inner, wide)
-
-    def backward_to_parameters(self, gradient: Tensor, wide: Tensor) -> Gradients:
-        """Where nothing below the input learns."""
-        return self._find_gradients(gradient, gradient @ self.weight[:, self.inputs :], wide)
-
-    def _find_gradients(self, gradient: Tensor, inner: Tensor, wide: Tensor) -> Gradients:
-        """`inner` is the gradient of the low-rank columns, (rows, extra)."""
+        towards = widened[:, : self.inputs]
         found: Gradients = [None] * len(self.maps)
         if self.learns:
             whole = (gradient.t() @ wide[:, : self.inputs]).float()
@@ -118,15 +106,17 @@ class JointMap:
                 part if one.weight.requires_grad else None for one, part in zip(self.maps, parts, strict=True)
             ]
         if self.extra:
+            inner = widened[:, self.inputs :].contiguous()
             down = (inner.t() @ wide[:, : self.inputs]).float()
             up = (gradient.t() @ wide[:, self.inputs :].contiguous()).float()
+            towards = torch.addmm(towards, inner, self.down)
             row, column = 0, 0
             for one, outputs, rank in zip(self.maps, self.outputs, self.ranks, strict=True):
                 if rank:
                     found.append(down[column : column + rank])
                     found.append(up[row : row + outputs, column : column + rank] * one.scale)
                 row, column = row + outputs, column + rank
-        return found
+        return towards, found
 
 
 def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float, out: Tensor) -> Tensor:
@@ -223,15 +213,12 @@ class LlamaLayer:
     def _parameters(self) -> list[Tensor]:
         return [*self.norms, *(part for one in self.maps for part in one.parameters)]
 
-    def __call__(
-        self, hidden: Tensor, layout: Layout, positions: Positions, wanted: Some | None = None
-    ) -> Tensor:
-        """(rows, size) in fp32 -> the same, or of the wanted rows alone: then nothing else goes on behind
-        attention."""
+    def __call__(self, hidden: Tensor, positions: Positions) -> Tensor:
+        """(texts, positions, size) in fp32 -> the same."""
         for one in self.maps:
             one.refresh()
         result: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
-            self, layout, positions, wanted, hidden, *self._parameters
+            self, positions, hidden, *self._parameters
         )
         return result
 
@@ -239,57 +226,48 @@ class LlamaLayer:
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        layer: LlamaLayer,
-        layout: Layout,
-        positions: Positions,
-        wanted: Some | None,
-        rows: Tensor,
-        *parameters: Tensor,
+        ctx: Any, layer: LlamaLayer, positions: Positions, hidden: Tensor, *parameters: Tensor
     ) -> Tensor:
-        size = rows.shape[1]
+        texts, size = len(hidden), hidden.shape[-1]
+        rows = hidden.reshape(-1, size)
         first, second = layer.norms
         wide = layer.attention_in.room_for(len(rows))
         inverse_1 = rms_norm(rows, first, layer.sizes.epsilon, wide[:, :size])
-        joint = layout.spread(layer.attention_in.forward(wide))
-        query, key, value = _split_heads(layer.sizes, joint, layout, positions)
+        query, key, value = _split_heads(layer, layer.attention_in.forward(wide), texts, positions)
         weights = _attend(query, key, positions)
-        mixed = _join_heads(torch.bmm(weights.to(value.dtype), value), layer.sizes, layout)
-        mixed = layout.gather(mixed, wanted)
-        kept = rows if wanted is None else rows[wanted.rows]
-        middle = kept + layer.attention_out.forward(_widen(layer.attention_out, mixed))
+        mixed = _join_heads(torch.bmm(weights.to(value.dtype), value), layer.sizes, texts)
+        middle = rows + layer.attention_out.forward(_widen(layer.attention_out, mixed))
 
-        wide = layer.gate_and_up.room_for(len(middle))
+        wide = layer.gate_and_up.room_for(len(rows))
         inverse_2 = rms_norm(middle, second, layer.sizes.epsilon, wide[:, :size])
         gate_and_up = layer.gate_and_up.forward(wide)
         gate, up = gate_and_up.chunk(2, dim=1)
-        inner = layer.down.room_for(len(middle))
+        inner = layer.down.room_for(len(rows))
         torch.mul(silu(gate), up, out=inner[:, : layer.down.inputs])
         result = middle + layer.down.forward(inner)
 
-        ctx.layer, ctx.layout, ctx.positions, ctx.wanted = layer, layout, positions, wanted
+        ctx.layer, ctx.positions, ctx.texts = layer, positions, texts
         ctx.save_for_backward(rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up)
-        return result
+        return result.view(hidden.shape)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up = ctx.saved_tensors
         layer: LlamaLayer = ctx.layer
-        layout: Layout = ctx.layout
-        wanted: Some | None = ctx.wanted
         first, second = layer.norms
-        (upper,) = gradients
+        size = rows.shape[1]
+        upper = gradients[0].reshape(-1, size)
 
         narrow = upper.to(gate_and_up.dtype)
         gate, up = gate_and_up.chunk(2, dim=1)
         open_gate = silu(gate)
-        inner = layer.down.room_for(len(middle))
+        inner = layer.down.room_for(len(rows))
         torch.mul(open_gate, up, out=inner[:, : layer.down.inputs])
         layer.down.complete(inner)
-        towards, down_gradients = layer.down.backward(narrow, inner)
+        towards_inner, down_gradients = layer.down.backward(narrow, inner)
         both = torch.empty_like(gate_and_up)
-        torch.mul(towards, open_gate, out=both[:, gate.shape[1] :])
-        torch.ops.aten.silu_backward.grad_input(towards * up, gate, grad_input=both[:, : gate.shape[1]])
+        torch.mul(towards_inner, open_gate, out=both[:, gate.shape[1] :])
+        torch.ops.aten.silu_backward.grad_input(towards_inner * up, gate, grad_input=both[:, : gate.shape[1]])
         wide = _norm_again(layer.gate_and_up, middle, inverse_2, second)
         towards, gate_gradients = layer.gate_and_up.backward(both, wide)
         middle_gradient, second_gradient = rms_norm_backward(towards, middle, inverse_2, second)
@@ -297,18 +275,11 @@ class _Layer(torch.autograd.Function):
 
         narrow = middle_gradient.to(gate_and_up.dtype)
         towards, out_gradients = layer.attention_out.backward(narrow, _widen(layer.attention_out, mixed))
-        joint = _attention_backward(
-            layer.sizes, layout, ctx.positions, layout.spread_gradient(towards, wanted), query, key, value
-        )
+        joint = _attention_backward(layer.sizes, ctx.positions, towards, query, key, value)
         wide = _norm_again(layer.attention_in, rows, inverse_1, first)
-        joint = layout.gather_gradient(joint)
-        lower = first_gradient = None
-        if ctx.needs_input_grad[_HIDDEN] or first.requires_grad:
-            towards, in_gradients = layer.attention_in.backward(joint, wide)
-            lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
-            lower = _add_rows(lower, middle_gradient, wanted)
-        else:
-            in_gradients = layer.attention_in.backward_to_parameters(joint, wide)
+        towards, in_gradients = layer.attention_in.backward(joint, wide)
+        lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
+        lower += middle_gradient
         norm_gradients = [
             gradient if norm.requires_grad else None
             for norm, gradient in zip(layer.norms, (first_gradient, second_gradient), strict=True)
@@ -316,26 +287,13 @@ class _Layer(torch.autograd.Function):
         return (
             None,
             None,
-            None,
-            None,
-            lower,
+            lower.view(gradients[0].shape),
             *norm_gradients,
             *in_gradients,
             *out_gradients,
             *gate_gradients,
             *down_gradients,
         )
-
-
-_HIDDEN = 4
-"""Its place among the arguments of `_Layer.forward`, after `ctx`."""
-
-
-def _add_rows(lower: Tensor, middle: Tensor, wanted: Some | None) -> Tensor:
-    """What the way around attention adds to the gradient below it."""
-    if wanted is None:
-        return lower.add_(middle)
-    return lower.index_add_(0, wanted.rows[: wanted.real], middle[: wanted.real])
 
 
 def _widen(joint: JointMap, rows: Tensor) -> Tensor:
@@ -353,13 +311,13 @@ def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor
 
 
 def _split_heads(
-    sizes: LayerSizes, joint: Tensor, layout: Layout, positions: Positions
+    layer: LlamaLayer, joint: Tensor, texts: int, positions: Positions
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(places, widths) -> queries (texts x key heads, groups x positions, head size); keys and values alike.
+    """(rows, widths) -> queries (texts x key heads, groups x positions, head size); keys and values alike.
 
     Queries that share a key stand below one another; queries and keys are turned.
     """
-    texts = layout.texts
+    sizes = layer.sizes
     query, key, value = (
         part.view(texts, -1, part.shape[1] // sizes.head_size, sizes.head_size).transpose(1, 2)
         for part in torch.split(joint, sizes.widths, dim=1)
@@ -379,23 +337,18 @@ def _attend(query: Tensor, key: Tensor, positions: Positions) -> Tensor:
     return weights.view(len(query), -1, len(positions.mask))
 
 
-def _join_heads(heads: Tensor, sizes: LayerSizes, layout: Layout) -> Tensor:
-    """(texts x key heads, groups x positions, head size) -> (places, heads x head size)."""
-    apart = heads.view(layout.texts, sizes.heads, -1, sizes.head_size)
+def _join_heads(heads: Tensor, sizes: LayerSizes, texts: int) -> Tensor:
+    """(texts x key heads, groups x positions, head size) -> (rows, heads x head size)."""
+    apart = heads.view(texts, sizes.heads, -1, sizes.head_size)
     return apart.transpose(1, 2).reshape(-1, sizes.heads * sizes.head_size)
 
 
 def _attention_backward(
-    sizes: LayerSizes,
-    layout: Layout,
-    positions: Positions,
-    gradient: Tensor,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
+    sizes: LayerSizes, positions: Positions, gradient: Tensor, query: Tensor, key: Tensor, value: Tensor
 ) -> Tensor:
-    """(places, heads x head size) -> (places, widths), the gradient of what `_split_heads` was given."""
-    texts, length = layout.texts, layout.length
+    """(rows, heads x head size) -> (rows, widths), the gradient of what `_split_heads` was given."""
+    length = len(positions.mask)
+    texts = len(gradient) // length
     apart = gradient.view(texts, length, sizes.heads, sizes.head_size).transpose(1, 2)
     towards = apart.reshape(query.shape)
     weights = _attend(query, key, positions)

@@ -30,7 +30,7 @@ from engine.methods import get_method
 from engine.models import read_shape
 from engine.run_files import Order
 from engine.training import Attempt
-from engine.work import BatchSize, PerSequence, TokenLengths, Tokens, batch_flops, count_work
+from engine.work import TokenLengths, Tokens, batch_flops, count_work
 from engine.workspace import RunFolder
 
 SENTENCE = (
@@ -157,7 +157,7 @@ class Probe:
     def _count_bytes(self, attempt: Attempt) -> int:
         train = [Tokens(tokens - learnt, learnt) for tokens, learnt in attempt.train_sizes]
         return count_work(
-            self._shape, attempt.recipe, TokenLengths(train, train), attempt.loss.by_layers
+            self._shape, attempt.recipe, TokenLengths(train, train), bool(attempt.activations)
         ).working_bytes
 
     def _time_steps(self, attempt: Attempt) -> dict[float, float]:
@@ -175,21 +175,23 @@ class Probe:
 
     def _step_work(self, attempt: Attempt, batch: Batch) -> float:
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
-        return self._count(attempt, flops.training, batch) + flops.per_step
+        work = batch_flops(flops.training, *_sizes(batch)) + flops.per_step
+        return work - self._work_done_before(attempt, batch)
+
+    def _work_done_before(self, attempt: Attempt, batch: Batch) -> float:
+        """Of the frozen layers, where their activations are kept: no counted step or evaluation has it."""
+        if not attempt.activations:
+            return 0.0
+        flops = attempt.method.count_flops(self._shape, attempt.recipe)
+        return batch_flops(lambda tokens, learnt: flops.frozen(tokens), *_sizes(batch))
 
     def _evaluation_work(self, attempt: Attempt) -> float:
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
         batches = [attempt.make_batch("validation", rows) for rows in attempt.validation]
-        return sum(self._count(attempt, flops.evaluation, batch) for batch in batches)
-
-    def _count(self, attempt: Attempt, per_sequence: PerSequence, batch: Batch) -> float:
-        """Without the frozen layers where their activations are kept: nothing that is timed has them."""
-        flops = attempt.method.count_flops(self._shape, attempt.recipe)
-
-        def left(tokens: float, learnt: int) -> float:
-            return per_sequence(tokens, learnt) - (flops.frozen(tokens) if attempt.activations else 0.0)
-
-        return batch_flops(left, _size(batch), flops.virtual_tokens, attempt.loss.by_layers)
+        return sum(
+            batch_flops(flops.evaluation, *_sizes(batch)) - self._work_done_before(attempt, batch)
+            for batch in batches
+        )
 
     def _examples(self, split: Split) -> list[Example]:
         lengths = [count for count in WORDS_PER_EXAMPLE for _ in range(self._batch_size)]
@@ -250,8 +252,10 @@ def fit_line(points: list[tuple[float, float]]) -> tuple[float, float]:
     return constant, 1 / slope
 
 
-def _size(batch: Batch) -> BatchSize:
-    return BatchSize(len(batch.lengths), max(batch.lengths), sum(batch.lengths), batch.targets.numel())
+def _sizes(batch: Batch) -> tuple[int, int, int]:
+    """(sequences, the longest, learnt tokens)."""
+    sequences, longest = batch.input_ids.shape
+    return sequences, longest, batch.targets.numel()
 
 
 def _text(words: int) -> str:

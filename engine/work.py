@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from engine.methods.flops import Flops
     from engine.models import ModelShape
 
-# Held equal by a test to those of `batches.py`, `evaluation.py`, `head_loss.py` and `layout.py`, which import
-# torch.
+# Held equal to those of `batches.py`, `evaluation.py` and `head_loss.py`, which import torch, by a test.
 BATCHES_PER_GROUP = 8
 EVALUATION_TOKENS = 1024
 LENGTH_MULTIPLE = 16
@@ -78,24 +77,20 @@ class Work:
     """Beyond the libraries and the model as they lie there after loading."""
 
 
-def count_work(shape: ModelShape, recipe: Recipe, lengths: TokenLengths, own_layers: bool = False) -> Work:
-    """`recipe` has every default filled in. `own_layers`: through `llama_body.py`, as a plain Llama goes on a
-    processor: without padding, and through frozen layers once."""
+def count_work(
+    shape: ModelShape, recipe: Recipe, lengths: TokenLengths, keeps_activations: bool = False
+) -> Work:
+    """`recipe` has every default filled in. Activations can be kept on a processor, of a plain Llama."""
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
     cut = TokenLengths(_cut(lengths.train, shape, recipe), _cut(lengths.validation, shape, recipe))
     train = plan_training(cut.train, recipe.batch_size or 1)
     validation = plan_evaluation(_evaluated(cut, recipe, flops))
     steps = count_steps(len(cut.train), recipe)
-
-    def count(per_sequence: PerSequence, batches: list[list[Tokens]]) -> float:
-        virtual = flops.virtual_tokens
-        return sum(batch_flops(per_sequence, _size(batch), virtual, own_layers) for batch in batches)
-
-    epoch_flops = count(flops.training, train) + len(train) * flops.per_step
-    evaluation_flops = count(flops.evaluation, validation)
+    epoch_flops = sum(_flops(flops.training, batch) + flops.per_step for batch in train)
+    evaluation_flops = sum(_flops(flops.evaluation, batch) for batch in validation)
     train_once, evaluation_once = (
-        own_layers * count(lambda tokens, learnt: flops.frozen(tokens), split)
+        sum(_flops(lambda tokens, learnt: flops.frozen(tokens), batch) for batch in split) * keeps_activations
         for split in (train, validation)
     )
     return Work(
@@ -105,7 +100,7 @@ def count_work(shape: ModelShape, recipe: Recipe, lengths: TokenLengths, own_lay
         evaluation_flops=evaluation_flops - evaluation_once,
         once_flops=train_once + evaluation_once,
         trainable=method.count_trainable(shape, recipe),
-        working_bytes=count_working_bytes(shape, recipe, train, validation, own_layers),
+        working_bytes=count_working_bytes(shape, recipe, train, validation, keeps_activations),
     )
 
 
@@ -140,43 +135,16 @@ def _chunks(items: list[Tokens], size: int) -> list[list[Tokens]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-class BatchSize(NamedTuple):
-    sequences: int
-    longest: int
-    tokens: int
-    """Of all sequences, without padding."""
-    learnt: int
+def batch_flops(
+    per_sequence: Callable[[int, int], float], sequences: int, longest: int, learnt: int
+) -> float:
+    """Padding costs like tokens: all sequences are as long as the longest, and both sizes are rounded up."""
+    head = round_up(learnt, HEAD_MULTIPLE)
+    return sequences * per_sequence(round_up(longest, LENGTH_MULTIPLE), round(head / sequences))
 
 
-PerSequence = Callable[[float, int], float]
-"""Operations of a sequence of so many tokens, so many of them learnt."""
-
-
-def batch_flops(per_sequence: PerSequence, size: BatchSize, virtual_tokens: int, own_layers: bool) -> float:
-    """What is padded or rounded up costs like tokens, of which each sequence has its share."""
-    head = round_up(size.learnt, HEAD_MULTIPLE)
-    rows = count_rows(size, virtual_tokens, own_layers)
-    # `per_sequence` adds the virtual tokens to every sequence.
-    length = rows / size.sequences - virtual_tokens
-    return size.sequences * per_sequence(length, round(head / size.sequences))
-
-
-def count_rows(size: BatchSize, virtual_tokens: int, own_layers: bool) -> int:
-    """Tokens that go through the layers. Our own see virtual tokens once and no padding; for others, all
-    sequences are as long as the longest."""
-    if own_layers:
-        return round_rows(virtual_tokens + size.tokens)
-    return size.sequences * (round_up(size.longest, LENGTH_MULTIPLE) + virtual_tokens)
-
-
-def round_rows(rows: int) -> int:
-    """As `layout.round_up`."""
-    return round_up(rows, max(16, 1 << max(rows.bit_length() - 4, 0)))
-
-
-def _size(batch: list[Tokens]) -> BatchSize:
-    lengths = [sum(tokens) for tokens in batch]
-    return BatchSize(len(batch), max(lengths), sum(lengths), _learnt(batch))
+def _flops(per_sequence: Callable[[int, int], float], batch: list[Tokens]) -> float:
+    return batch_flops(per_sequence, len(batch), max(map(sum, batch)), _learnt(batch))
 
 
 def _learnt(batch: list[Tokens]) -> int:
@@ -198,7 +166,7 @@ def count_working_bytes(
     recipe: Recipe,
     train: list[list[Tokens]],
     validation: list[list[Tokens]],
-    own_layers: bool = False,
+    keeps_activations: bool = False,
 ) -> int:
     """What learns (gradient, two moments of Adam, the best so far: 4 bytes each), copies of the weights in
     bf16, the largest batch, and the activations that are kept."""
@@ -206,31 +174,35 @@ def count_working_bytes(
     flops = method.count_flops(shape, recipe)
     states = 16 * method.count_trainable(shape, recipe)
     copies = 2 * (shape.layers * shape.layer_linear_parameters + shape.head_parameters)
-    batches = [_training_bytes(shape, flops, _size(batch), own_layers) for batch in train]
-    batches += [_evaluation_bytes(shape, flops, _size(batch), own_layers) for batch in validation]
+    batches = [_training_bytes(shape, flops, batch) for batch in train]
+    batches += [_evaluation_bytes(shape, batch, flops) for batch in validation]
     kept = 0
-    if own_layers and flops.frozen_share:
+    if keeps_activations and flops.frozen_share:
         kept = 2 * shape.hidden_size * sum(sum(tokens) for batch in [*train, *validation] for tokens in batch)
     return int(states + copies + max(batches, default=0) + kept)
 
 
-def _training_bytes(shape: ModelShape, flops: Flops, size: BatchSize, own_layers: bool) -> float:
+def _training_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens]) -> float:
     # Kept for the way back, as in `llama_layer.py`: two rows of the hidden size in fp32; in bf16 queries,
     # keys, values, what attention mixed, gate and up. Then one layer's gradients, and a piece of the scores.
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     per_layer = 8 * shape.hidden_size + 4 * (queries + keys) + 4 * shape.intermediate_size
-    tokens = count_rows(size, flops.virtual_tokens, own_layers)
-    seen = size.longest + flops.virtual_tokens
-    passing = 24 * shape.hidden_size + 14 * shape.intermediate_size + 12 * shape.heads * seen
-    return tokens * (flops.layers_backward * per_layer + passing) + _scores_bytes(shape, size)
+    tokens = _tokens_in_memory(flops, batch)
+    passing = 24 * shape.hidden_size + 14 * shape.intermediate_size + 12 * shape.heads * tokens / len(batch)
+    return tokens * (flops.layers_backward * per_layer + passing) + _scores_bytes(shape, batch)
 
 
-def _evaluation_bytes(shape: ModelShape, flops: Flops, size: BatchSize, own_layers: bool) -> float:
-    tokens = count_rows(size, flops.virtual_tokens, own_layers)
-    return tokens * (16 * shape.hidden_size + 6 * shape.intermediate_size) + _scores_bytes(shape, size)
+def _evaluation_bytes(shape: ModelShape, batch: list[Tokens], flops: Flops) -> float:
+    tokens = _tokens_in_memory(flops, batch)
+    return tokens * (16 * shape.hidden_size + 6 * shape.intermediate_size) + _scores_bytes(shape, batch)
 
 
-def _scores_bytes(shape: ModelShape, size: BatchSize) -> float:
+def _scores_bytes(shape: ModelShape, batch: list[Tokens]) -> float:
     # A piece at a time, as in `head_loss.py`: bf16 and fp32, and rows of the hidden size with their gradient.
-    scores = min(size.learnt * shape.vocabulary, SCORES_AT_ONCE)
-    return scores * 10 + size.learnt * shape.hidden_size * 16
+    return (
+        min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE) * 10 + _learnt(batch) * shape.hidden_size * 16
+    )
+
+
+def _tokens_in_memory(flops: Flops, batch: list[Tokens]) -> int:
+    return len(batch) * (round_up(max(map(sum, batch)), LENGTH_MULTIPLE) + flops.virtual_tokens)

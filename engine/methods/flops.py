@@ -34,17 +34,17 @@ class Flops:
     per_step: float = 0.0
     """Once per optimizer step, whatever the batch."""
 
-    def evaluation(self, tokens: float, learnt_tokens: int) -> float:
+    def evaluation(self, tokens: int, learnt_tokens: int) -> float:
         """One sequence forward."""
         length = tokens + self.virtual_tokens
         body = length * (self.body_forward + length * self.attention_forward)
         return body + learnt_tokens * self.head_forward
 
-    def frozen(self, tokens: float) -> float:
+    def frozen(self, tokens: int) -> float:
         """One sequence through the layers below all that learns."""
         return self.frozen_share * tokens * (self.body_forward + tokens * self.attention_forward)
 
-    def training(self, tokens: float, learnt_tokens: int) -> float:
+    def training(self, tokens: int, learnt_tokens: int) -> float:
         """One sequence forward and backward."""
         length = tokens + self.virtual_tokens
         backward = length * (self.body_backward + length * self.attention_backward)

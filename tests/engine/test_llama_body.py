@@ -1,6 +1,6 @@
 """Our layers give what transformers' layers give, forward and back, with every method around them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,12 +9,10 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.contract.records import MethodName, Recipe
-from engine.layout import Some
 from engine.llama_body import LlamaBody, can_build
 from engine.methods import get_method
 
 IDS = torch.randint(0, 300, (3, 17), generator=torch.Generator().manual_seed(1))
-WHOLE, RAGGED = [17, 17, 17], [17, 6, 11]
 # Of the norm of a gradient: what fp32 rounds, and what bf16 with its 8 bits does.
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.04}
 
@@ -55,96 +53,50 @@ def run_reference(model: Any) -> Tensor:
     return seen["last"]
 
 
-def run_body(body: LlamaBody, lengths: Sequence[int] = WHOLE) -> Tensor:
-    """The same from our layers; what stands behind a text is its padding."""
-    layout = body.lay_out(lengths, IDS.shape[1])
-    rows = body.run(body.embed(IDS, layout), layout)
-    return layout.spread(rows).view(layout.texts, layout.length, -1)
-
-
-def count_places(hidden: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Which places hold a virtual token or one of a text, (texts, positions, 1)."""
-    padding = IDS.shape[1] - torch.tensor(lengths)
-    return (torch.arange(hidden.shape[1]) < hidden.shape[1] - padding[:, None])[..., None]
-
-
-def find_gradients(
-    model: Any, run: Callable[[], Tensor], lengths: Sequence[int] = WHOLE
-) -> dict[str, Tensor]:
+def find_gradients(model: Any, run: Callable[[], Tensor]) -> dict[str, Tensor]:
     model.zero_grad(set_to_none=True)
     hidden = run()
     weights = torch.randn(hidden.shape, generator=torch.Generator().manual_seed(2))
-    counted = count_places(hidden, lengths) if len(hidden) == len(lengths) else 1
-    torch.autograd.backward((hidden * weights * counted).sum())
+    torch.autograd.backward((hidden * weights).sum())
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("key_heads", [1, 2, 4])
-@pytest.mark.parametrize("lengths", [WHOLE, RAGGED], ids=["whole", "ragged"])
 def test_hidden_states_and_gradients_are_those_of_transformers(
-    method_name: MethodName, key_heads: int, lengths: list[int], dtype: torch.dtype
+    method_name: MethodName, key_heads: int, dtype: torch.dtype
 ) -> None:
     model = build_model(method_name, build_config(num_key_value_heads=key_heads))
     assert can_build(model)
     body = LlamaBody(model, dtype)
-    expected, found = run_reference(model), run_body(body, lengths)
-    counted = count_places(expected, lengths)
-    assert ((found - expected) * counted).norm() < TOLERANCE[dtype] * expected.norm()
+    expected, found = run_reference(model), body.run(body.embed(IDS))
+    assert (found - expected).norm() < TOLERANCE[dtype] * expected.norm()
 
-    wanted = find_gradients(model, lambda: run_reference(model), lengths)
-    ours = find_gradients(model, lambda: run_body(body, lengths), lengths)
+    wanted = find_gradients(model, lambda: run_reference(model))
+    ours = find_gradients(model, lambda: body.run(body.embed(IDS)))
     assert ours.keys() == wanted.keys()
     for name, gradient in wanted.items():
         assert (ours[name] - gradient).norm() < TOLERANCE[dtype] * gradient.norm(), name
 
 
-def test_where_only_some_positions_are_wanted_the_others_go_no_further_and_nothing_else_changes(
-    method_name: MethodName,
-) -> None:
-    model = build_model(method_name)
-    body = LlamaBody(model, torch.float32)
-    layout = body.lay_out(RAGGED, IDS.shape[1])
-    learnt = torch.zeros(IDS.shape, dtype=torch.bool)
-    learnt[0, 3:16], learnt[1, 5], learnt[2, :10] = True, True, True
-    wanted = layout.find_rows(learnt)
-
-    def run(some: Some | None) -> Tensor:
-        return body.run(body.embed(IDS, layout), layout, wanted=some)
-
-    def pick(some: Some | None) -> Tensor:
-        rows = run(some)
-        return rows[: wanted.real] if some else rows[wanted.rows[: wanted.real]]
-
-    assert len(run(wanted)) == len(wanted.rows)
-    assert wanted.real == learnt.sum()
-    assert torch.allclose(pick(wanted), pick(None), atol=1e-5)
-    ours = find_gradients(model, lambda: pick(wanted)[None])
-    whole = find_gradients(model, lambda: pick(None)[None])
-    assert ours.keys() == whole.keys()
-    for name, gradient in whole.items():
-        assert (ours[name] - gradient).norm() < 1e-5 * gradient.norm(), name
-
-
 def test_what_has_been_learnt_is_seen_at_the_next_use(method_name: MethodName) -> None:
     model = build_model(method_name)
     body = LlamaBody(model, torch.float32)
-    run_body(body)
+    body.run(body.embed(IDS))
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.mul_(1.5)
-    assert torch.allclose(run_body(body), run_reference(model), atol=1e-4)
+    assert torch.allclose(body.run(body.embed(IDS)), run_reference(model), atol=1e-4)
 
 
 def test_nothing_frozen_gets_a_gradient_and_frozen_layers_keep_nothing() -> None:
     model = build_model("last-layers")
     body = LlamaBody(model, torch.float32)
     assert body.frozen_layers == 1
-    layout = body.lay_out(WHOLE, IDS.shape[1])
-    hidden = body.run(body.embed(IDS, layout), layout, last=1)
+    hidden = body.run(body.embed(IDS), last=1)
     assert not hidden.requires_grad
-    gradients = find_gradients(model, lambda: layout.spread(body.run(hidden, layout, first=1))[None])
+    gradients = find_gradients(model, lambda: body.run(hidden, first=1))
     assert set(gradients) == {name for name, p in model.named_parameters() if p.requires_grad} - {
         name for name in gradients if "lora_" in name
     }
@@ -170,4 +122,4 @@ def test_scaled_rotary_positions_are_those_of_transformers() -> None:
     scaling = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
     model = build_model("all-layers", build_config(rope_parameters=scaling))
     body = LlamaBody(model, torch.float32)
-    assert torch.allclose(run_body(body), run_reference(model), atol=1e-4)
+    assert torch.allclose(body.run(body.embed(IDS)), run_reference(model), atol=1e-4)
