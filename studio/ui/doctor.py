@@ -90,5 +90,7 @@ def _apply(draft: Draft, finding: Finding, way: Repair, key: str) -> Draft:
     after: list[Example] = repair(draft.examples, finding, choice)
     if tuple(after) == draft.examples:
         remember(f"settled-{key}", {*recall(f"settled-{key}", set()), finding.kind})
+        if chosen_finding([finding], key):
+            choose_rows(None, key)
         st.rerun()
     return draft.change(after, describe_repair(draft.examples, after, finding, choice))

@@ -145,6 +145,17 @@ def test_the_rows_of_a_remark_are_shown_beneath_it_and_put_away_again(pretend_en
     assert len(app.dataframe[-1].value) == 31
 
 
+def test_all_rows_stand_in_the_grid_again_once_a_remark_is_settled(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    rows = table(30) + b"\nDescribe the oven,Write to anna@example.com today and bake tomorrow.\n"
+    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    button(app, "Show these rows").click()
+    app.run()
+    button(app, "Keep them as they are").click()
+    app.run()
+    assert len(app.dataframe[-1].value) == 31
+
+
 def test_pasted_cells_become_examples(pretend_engine, open_page):
     project = pretend_engine.add_project()
     app = open_page("examples", project=project.id)
