@@ -40,12 +40,15 @@ class _HeadLoss(torch.autograd.Function):
             piece = rows.new_zeros(-(-count // _MULTIPLE) * _MULTIPLE, rows.shape[1], dtype=dtype)
             piece[:count] = rows[start : start + at_once]
             scores = (piece @ narrow.t()).float()
-            total = scores.logsumexp(dim=1, keepdim=True)
             places = (torch.arange(count), wanted)
-            loss += (total[:count, 0] - scores[places]).sum()
+            # In place, and the exponential only once: what is as wide as the vocabulary costs most here.
+            scores -= scores.amax(dim=1, keepdim=True)
+            loss -= scores[places].sum()
+            total = scores.exp_().sum(dim=1, keepdim=True)
+            loss += total[:count].log().sum()
             if not (learns_rows or learns_weight):
                 continue
-            scores.sub_(total).exp_()
+            scores /= total
             scores[places] -= 1.0
             scores[count:] = 0.0
             surprise = scores.to(dtype)

@@ -30,8 +30,8 @@ class LlamaBody:
         self._rotary: nn.Module = base.model.rotary_emb
         self.norm: Any = base.model.norm
         self._has_prompts = bool(getattr(model, "prompt_encoder", None))
-        sizes = _read_sizes(base.config)
-        self.layers = [_build_layer(sizes, layer, dtype) for layer in base.model.layers]
+        self._sizes = _read_sizes(base.config)
+        self.layers = [_build_layer(self._sizes, layer, dtype) for layer in base.model.layers]
 
     @property
     def frozen_layers(self) -> int:
@@ -52,7 +52,7 @@ class LlamaBody:
         """Through the layers from `first` to before `last`; (texts, positions, size) in and out."""
         places = torch.arange(hidden.shape[1])[None]
         cosine, sine = self._rotary(hidden, places)
-        positions = Positions(cosine[0].float(), sine[0].float())
+        positions = Positions(self._sizes, cosine[0].float(), sine[0].float())
         for layer in self.layers[first:last]:
             hidden = layer(hidden, positions)
         return hidden

@@ -136,38 +136,10 @@ def rms_norm_backward(
     """Gradients of the rows (rows, size) and of the weight (size), both in fp32."""
     normed = hidden * inverse
     scaled = gradient.float()
-    weight_gradient = (scaled * normed).sum(0) if weight.requires_grad else normed.new_empty(0)
-    scaled = scaled * weight
-    share = torch.linalg.vecdot(scaled, normed)[:, None] / hidden.shape[1]
-    return scaled.addcmul_(normed, share, value=-1).mul_(inverse), weight_gradient
-
-
-class Rotation:
-    """Rotary positions (arXiv 2104.09864), the halves of a head as the two coordinates, as Llama has them."""
-
-    def __init__(self, cosine: Tensor, sine: Tensor, scale: float = 1.0) -> None:
-        """Both (positions, head size), in fp32. All that is turned is multiplied by `scale`."""
-        half = cosine.shape[-1] // 2
-        self.cosine, self.sine = scale * cosine[:, :half], scale * sine[:, :half]
-
-    def turn(self, heads: Tensor, out: Tensor, backwards: bool = False) -> None:
-        """Write `heads`, turned, to `out`; both (texts, heads, positions, size), in any order in memory."""
-        half = heads.shape[-1] // 2
-        first, second = heads[..., :half], heads[..., half:]
-        sine = -self.sine if backwards else self.sine
-        out[..., :half] = (first * self.cosine).addcmul_(second, sine, value=-1)
-        out[..., half:] = (second * self.cosine).addcmul_(first, sine)
-
-
-class Positions:
-    """What depends on the length of the texts alone: the turns of queries and keys, and who sees whom."""
-
-    def __init__(self, cosine: Tensor, sine: Tensor) -> None:
-        """Both (positions, head size), in fp32."""
-        # The scores' scale goes along with the queries.
-        self.of_queries = Rotation(cosine, sine, scale=cosine.shape[-1] ** -0.5)
-        self.of_keys = Rotation(cosine, sine)
-        self.mask = torch.full((len(cosine), len(cosine)), -torch.inf).triu_(diagonal=1)
+    along = scaled * normed
+    weight_gradient = along.sum(0) if weight.requires_grad else normed.new_empty(0)
+    share = (along @ weight)[:, None].div_(-hidden.shape[1])
+    return (scaled * weight).addcmul_(normed, share).mul_(inverse), weight_gradient
 
 
 @dataclass
@@ -178,10 +150,35 @@ class LayerSizes:
     epsilon: float
 
     @property
-    def widths(self) -> list[int]:
-        """Of queries, keys and values."""
-        keys = self.key_heads * self.head_size
-        return [self.heads * self.head_size, keys, keys]
+    def shares(self) -> list[int]:
+        """Heads of queries, keys and values, as they lie side by side."""
+        return [self.heads, self.key_heads, self.key_heads]
+
+
+class Positions:
+    """What depends on the length of the texts alone: the turns of queries and keys, and who sees whom.
+
+    Rotary positions (arXiv 2104.09864), the halves of a head as the two coordinates, as Llama has them.
+    """
+
+    def __init__(self, sizes: LayerSizes, cosine: Tensor, sine: Tensor) -> None:
+        """Both (positions, head size), in fp32."""
+        self._half = sizes.head_size // 2
+        # The scores' scale goes along with the queries.
+        scale = torch.ones(sizes.heads + sizes.key_heads, 1)
+        scale[: sizes.heads] = sizes.head_size**-0.5
+        self._cosine = cosine[:, None] * scale
+        self._sine = sine[:, None, : self._half] * scale
+        self.mask = torch.full((len(cosine), len(cosine)), -torch.inf).triu_(diagonal=1)
+
+    def turn(self, heads: Tensor, backwards: bool = False) -> Tensor:
+        """(texts, positions, heads of queries and of keys, head size), in fp32 -> the same, turned."""
+        first, second = heads[..., : self._half], heads[..., self._half :]
+        sign = -1 if backwards else 1
+        turned = heads * self._cosine
+        turned[..., : self._half].addcmul_(second, self._sine, value=-sign)
+        turned[..., self._half :].addcmul_(first, self._sine, value=sign)
+        return turned
 
 
 class LlamaLayer:
@@ -233,7 +230,7 @@ class _Layer(torch.autograd.Function):
         first, second = layer.norms
         wide = layer.attention_in.room_for(len(rows))
         inverse_1 = rms_norm(rows, first, layer.sizes.epsilon, wide[:, :size])
-        query, key, value = _split_heads(layer, layer.attention_in.forward(wide), texts, positions)
+        query, key, value = _split_heads(layer.sizes, layer.attention_in.forward(wide), texts, positions)
         weights = _attend(query, key, positions)
         mixed = _join_heads(torch.bmm(weights.to(value.dtype), value), layer.sizes, texts)
         middle = rows + layer.attention_out.forward(_widen(layer.attention_out, mixed))
@@ -311,22 +308,21 @@ def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor
 
 
 def _split_heads(
-    layer: LlamaLayer, joint: Tensor, texts: int, positions: Positions
+    sizes: LayerSizes, joint: Tensor, texts: int, positions: Positions
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(rows, widths) -> queries (texts x key heads, groups x positions, head size); keys and values alike.
 
     Queries that share a key stand below one another; queries and keys are turned.
     """
-    sizes = layer.sizes
+    apart = joint.view(texts, -1, sum(sizes.shares), sizes.head_size)
+    turning, value = torch.split(apart, [sizes.heads + sizes.key_heads, sizes.key_heads], dim=2)
+    query, key = torch.split(positions.turn(turning.float()), sizes.shares[:2], dim=2)
     query, key, value = (
-        part.view(texts, -1, part.shape[1] // sizes.head_size, sizes.head_size).transpose(1, 2)
-        for part in torch.split(joint, sizes.widths, dim=1)
+        part.transpose(1, 2)
+        .to(joint.dtype, memory_format=torch.contiguous_format)
+        .reshape(texts * sizes.key_heads, -1, sizes.head_size)
+        for part in (query, key, value)
     )
-    turned = [torch.empty_like(part, memory_format=torch.contiguous_format) for part in (query, key)]
-    positions.of_queries.turn(query, out=turned[0])
-    positions.of_keys.turn(key, out=turned[1])
-    folded = (part.reshape(texts * sizes.key_heads, -1, sizes.head_size) for part in (*turned, value))
-    query, key, value = folded
     return query, key, value
 
 
@@ -359,12 +355,14 @@ def _attention_backward(
     query_gradient = torch.bmm(scores, key)
     key_gradient = torch.bmm(scores.mT, query)
 
-    joint = gradient.new_empty(texts, length, sum(sizes.widths))
-    query_part, key_part, value_part = (
-        part.view(texts, length, -1, sizes.head_size).transpose(1, 2)
-        for part in torch.split(joint, sizes.widths, dim=2)
-    )
-    positions.of_queries.turn(query_gradient.view(query_part.shape), out=query_part, backwards=True)
-    positions.of_keys.turn(key_gradient.view(key_part.shape), out=key_part, backwards=True)
-    value_part.copy_(value_gradient.view(value_part.shape))
+    joint = gradient.new_empty(texts, length, sum(sizes.shares), sizes.head_size)
+    turned, value_part = torch.split(joint, [sizes.heads + sizes.key_heads, sizes.key_heads], dim=2)
+    value_part.copy_(_by_position(value_gradient, texts, length))
+    both = [_by_position(part, texts, length).float() for part in (query_gradient, key_gradient)]
+    turned.copy_(positions.turn(torch.cat(both, dim=2), backwards=True))
     return joint.view(texts * length, -1)
+
+
+def _by_position(heads: Tensor, texts: int, length: int) -> Tensor:
+    """(texts x key heads, groups x positions, head size) -> (texts, positions, heads, head size), a view."""
+    return heads.view(texts, -1, length, heads.shape[-1]).transpose(1, 2)
