@@ -60,7 +60,7 @@ class Facts(Record):
 
 
 class Calibration(Record):
-    """What was measured on this machine with one base model; times are the least of several tries."""
+    """What was measured on this machine with one base model; rates are medians of several tries."""
 
     fingerprint: str
     facts: Facts
@@ -74,6 +74,8 @@ class Calibration(Record):
     precision_reason: str
     loading_seconds: float
     """Of the libraries: what a run waits for first if no trainer stood ready."""
+    shape_seconds: float
+    """More for the first step on batches of a size that has not come before: kernels are made for it."""
     resident_bytes: int
     """Of a process with the libraries and the model loaded."""
     rates: dict[MethodName, MethodRates]
@@ -121,6 +123,7 @@ def assume_calibration(machine: Machine, weight_bytes: int) -> Calibration:
         precision="fp32",
         precision_reason="not measured yet",
         loading_seconds=8.0,
+        shape_seconds=0.1,
         resident_bytes=ASSUMED_RESIDENT_BYTES + weight_bytes,
         rates=dict.fromkeys(METHOD_NAMES, rates),
     )

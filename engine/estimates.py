@@ -20,10 +20,10 @@ from engine.work import TokenLengths, Work, count_work
 if TYPE_CHECKING:
     from engine.models import ModelShape
 
-# How far off the counting may be: from counted / below to counted x above. The rates are those of a calm
-# machine, where runs took 0.99 to 1.06 of what was counted; beside other work, up to twice as long.
+# How far off the counting may be: from counted / below to counted x above. On a shared machine, whose speed
+# changes by the minute, runs took 0.78 to 1.23 of what was counted; beside other work, up to twice as long.
 SPREAD_ASSUMED = (3.0, 3.0)
-SPREAD_CALIBRATED = (1.15, 1.6)
+SPREAD_CALIBRATED = (1.3, 1.6)
 SPREAD_LEARNT = (1.15, 1.35)
 RUNS_TO_LEARN = 3
 RUNS_REMEMBERED = 5
@@ -105,13 +105,20 @@ class FinishedRun:
 # --- seconds --------------------------------------------------------------------------------------------
 
 
-def count_seconds(work: Work, rates: MethodRates) -> Seconds:
+def count_seconds(work: Work, calibration: Calibration, method: MethodName) -> Seconds:
+    rates = calibration.rates[method]
     evaluation = work.evaluation_flops / rates.evaluation_flops_per_second
     once = work.once_flops / rates.evaluation_flops_per_second
     steps = work.steps * rates.step_seconds + work.training_flops / rates.training_flops_per_second
     checkpoints = min(MOST_CHECKPOINT_SHARE, rates.finishing_seconds / SECONDS_BETWEEN_CHECKPOINTS)
+    # The first one is part of the start. An evaluation goes forth only: a third of a step.
+    new_shapes = max(0, work.training_shapes - 1) + work.evaluation_shapes / 3
     return Seconds(
-        fixed=rates.startup_seconds + once + evaluation + rates.finishing_seconds,
+        fixed=rates.startup_seconds
+        + new_shapes * calibration.shape_seconds
+        + once
+        + evaluation
+        + rates.finishing_seconds,
         stepwise=(steps + work.evaluations * evaluation) * (1 + checkpoints),
     )
 
@@ -236,7 +243,7 @@ def estimate_run(
     recipe = method.build_recipe(recipe, len(lengths.train))
     calibration = calibration or assume_calibration(machine, 4 * shape.parameters)
     work = count_work(shape, recipe, lengths, shape.is_plain_llama and machine.device == "cpu")
-    counted = count_seconds(work, calibration.rates[recipe.method])
+    counted = count_seconds(work, calibration, recipe.method)
     correction = learn_correction(history, recipe.method, calibration)
     early, typical, late = (
         counted.after(share) * correction.seconds for share in _shares(recipe, correction)

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
+from statistics import mean, median
 from uuid import uuid4
 
 import psutil
@@ -42,7 +43,7 @@ PROMPT_SHARE = 0.3
 VALIDATION_EXAMPLES = 16
 ROUNDS = 4
 """Each length comes once a round; the first round touches memory and does not count."""
-SECONDS_PER_METHOD = 2.0
+SECONDS_PER_VISIT = 1.0
 """After which no further round begins, once every length has counted."""
 PARAMETERS_PER_BATCH = 160_000_000
 """Larger models are timed with smaller batches, so that a step stays around a second."""
@@ -55,6 +56,8 @@ class Start:
 
     seconds: float
     """Before the first step, and by how much that is slower than the second."""
+    shape_seconds: float
+    """By how much the first step on a later batch is slower than the second on the same."""
     resident_bytes: int
     precision: str
     precision_reason: str
@@ -62,11 +65,11 @@ class Start:
 
 @dataclass(frozen=True)
 class Timing:
-    """One method when everything is warm. Work is counted operations; of several tries the fastest counts."""
+    """One method when everything is warm. Work is counted operations."""
 
-    steps: dict[float, float]
-    """Work of a step -> its seconds."""
-    evaluation: float
+    steps: dict[float, list[float]]
+    """Work of a step -> the seconds of each try."""
+    evaluations: list[float]
     evaluation_work: float
     finishing: float
     memory_overhead_bytes: int
@@ -84,6 +87,9 @@ def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Mach
         start = probe.start()
         by_memory = sorted(METHOD_NAMES, key=probe.count_bytes)
         timings = {method: probe.time_method(method, start.resident_bytes) for method in by_memory}
+        # A bad moment of the machine must not make one method look slow: each is visited at another time too.
+        for method in by_memory:
+            probe.time_again(method, timings[method])
     return Calibration(
         fingerprint=fingerprint,
         facts=read_facts(machine),
@@ -93,6 +99,7 @@ def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Mach
         precision=start.precision,
         precision_reason=start.precision_reason,
         loading_seconds=loading,
+        shape_seconds=start.shape_seconds,
         resident_bytes=start.resident_bytes,
         rates={name: _rates(timing, start.seconds) for name, timing in timings.items()},
     )
@@ -120,16 +127,21 @@ class Probe:
         prepared = _timed(attempt.prepare)
         resident = _resident_bytes(attempt.device)
         resumed = _timed(attempt.resume)
-        first_step = _timed(attempt.take_step)
-        # The same batch once more.
-        attempt.progress.step = 0
-        second_step = _timed(attempt.take_step)
+        first, *later = (self._slower_at_first(attempt, number) for number in range(attempt.steps_per_epoch))
         return Start(
-            seconds=prepared + resumed + max(0.0, first_step - second_step),
+            seconds=prepared + resumed + first,
+            shape_seconds=mean(later),
             resident_bytes=resident,
             precision=attempt.progress.precision,
             precision_reason=attempt.progress.precision_reason,
         )
+
+    def _slower_at_first(self, attempt: Attempt, step: int) -> float:
+        seconds = []
+        for _ in range(2):
+            attempt.progress.step = step
+            seconds.append(_timed(attempt.take_step))
+        return max(0.0, seconds[0] - seconds[1])
 
     def time_method(self, method: MethodName, resident_bytes: int) -> Timing:
         _release_memory()
@@ -143,11 +155,20 @@ class Probe:
         counted = self._count_bytes(attempt)
         return Timing(
             steps=steps,
-            evaluation=min(evaluations),
+            evaluations=evaluations,
             evaluation_work=self._evaluation_work(attempt),
             finishing=_timed(attempt.save_checkpoint) + _timed(attempt.publish_best),
             memory_overhead_bytes=0 if peak is None else max(0, peak - resident_bytes - counted),
         )
+
+    def time_again(self, method: MethodName, timing: Timing) -> None:
+        """Further tries, added to those of `timing`."""
+        attempt = self._attempt(method)
+        attempt.prepare()
+        attempt.resume()
+        for work, seconds in self._time_steps(attempt).items():
+            timing.steps[work] += seconds
+        timing.evaluations.append(_timed(attempt.evaluate))
 
     def count_bytes(self, method: MethodName) -> int:
         """Of an attempt on examples as long as these, near enough to put the methods in order."""
@@ -160,9 +181,9 @@ class Probe:
             self._shape, attempt.recipe, TokenLengths(train, train), bool(attempt.activations)
         ).working_bytes
 
-    def _time_steps(self, attempt: Attempt) -> dict[float, float]:
-        least: dict[float, float] = {}
-        deadline = time.monotonic() + SECONDS_PER_METHOD
+    def _time_steps(self, attempt: Attempt) -> dict[float, list[float]]:
+        tries: dict[float, list[float]] = {}
+        deadline = time.monotonic() + SECONDS_PER_VISIT
         for number in range(ROUNDS * attempt.steps_per_epoch):
             round_number, position = divmod(number, attempt.steps_per_epoch)
             if round_number > 1 and position == 0 and time.monotonic() > deadline:
@@ -170,8 +191,8 @@ class Probe:
             work = self._step_work(attempt, attempt.batch_after(number))
             seconds = _timed(attempt.take_step)
             if round_number:
-                least[work] = min(seconds, least.get(work, seconds))
-        return least
+                tries.setdefault(work, []).append(seconds)
+        return tries
 
     def _step_work(self, attempt: Attempt, batch: Batch) -> float:
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
@@ -226,12 +247,13 @@ class Probe:
 
 
 def _rates(timing: Timing, startup_seconds: float) -> MethodRates:
-    step_seconds, flops_per_second = fit_line(list(timing.steps.items()))
+    steps = [(work, median(seconds)) for work, seconds in timing.steps.items()]
+    step_seconds, flops_per_second = fit_line(steps)
     return MethodRates(
         startup_seconds=startup_seconds,
         step_seconds=step_seconds,
         training_flops_per_second=flops_per_second,
-        evaluation_flops_per_second=timing.evaluation_work / timing.evaluation,
+        evaluation_flops_per_second=timing.evaluation_work / median(timing.evaluations[1:]),
         finishing_seconds=timing.finishing,
         memory_overhead_bytes=timing.memory_overhead_bytes,
     )

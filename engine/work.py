@@ -26,7 +26,7 @@ HEAD_MULTIPLE = 128
 SCORES_AT_ONCE = 8_000_000
 
 
-COUNTING = 2
+COUNTING = 3
 """Raised when the same work is counted otherwise: rates that were measured before hold no longer."""
 
 
@@ -72,6 +72,9 @@ class Work:
     """Of each, without `once_flops`."""
     once_flops: float
     """Frozen layers whose activations are kept: every example goes through them once."""
+    training_shapes: int
+    """Sizes of batches, each of which is new to the machine once."""
+    evaluation_shapes: int
     trainable: int
     working_bytes: int
     """Beyond the libraries and the model as they lie there after loading."""
@@ -99,6 +102,8 @@ def count_work(
         evaluations=len(evaluation_steps(steps, recipe.epochs or 1)),
         evaluation_flops=evaluation_flops - evaluation_once,
         once_flops=train_once + evaluation_once,
+        training_shapes=_count_shapes(train),
+        evaluation_shapes=_count_shapes(validation),
         trainable=method.count_trainable(shape, recipe),
         working_bytes=count_working_bytes(shape, recipe, train, validation, keeps_activations),
     )
@@ -129,6 +134,10 @@ def plan_evaluation(lengths: list[Tokens]) -> list[list[Tokens]]:
         else:
             batches.append([tokens])
     return batches
+
+
+def _count_shapes(batches: list[list[Tokens]]) -> int:
+    return len({(len(batch), round_up(max(map(sum, batch)), LENGTH_MULTIPLE)) for batch in batches})
 
 
 def _chunks(items: list[Tokens], size: int) -> list[list[Tokens]]:

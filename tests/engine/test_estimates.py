@@ -51,6 +51,7 @@ CALIBRATION = Calibration(
     precision="bf16",
     precision_reason="it was faster",
     loading_seconds=3.0,
+    shape_seconds=0.1,
     resident_bytes=500_000_000,
     rates=dict.fromkeys(
         METHOD_NAMES,
@@ -114,6 +115,21 @@ def test_the_point_lies_in_its_range(
     told = estimate(method_name, calibration=calibration, recipe={"early_stopping": early_stopping})
     low, high = told.seconds_range
     assert 0 < low < told.seconds < high
+
+
+def test_a_size_of_batch_that_comes_for_the_first_time_costs_extra() -> None:
+    slow = CALIBRATION.model_copy(update={"shape_seconds": CALIBRATION.shape_seconds + 1.0})
+
+    def extra(train: list[Tokens]) -> float:
+        given: dict[str, Any] = {
+            "lengths": TokenLengths(train, validation=[Tokens(40, 40)] * 4),
+            "recipe": {"batch_size": 8},
+        }
+        return estimate(calibration=slow, **given).fixed_seconds - estimate(**given).fixed_seconds
+
+    # The first size of the steps is part of the start; the one evaluation goes forth only.
+    assert extra([Tokens(40, 40)] * 64) == pytest.approx(1 / 3)
+    assert extra([Tokens(40, 24 + 16 * (row // 8)) for row in range(64)]) == pytest.approx(7 + 1 / 3)
 
 
 def test_more_examples_or_epochs_never_take_less(method_name: MethodName) -> None:
