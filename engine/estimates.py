@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from engine.calibration import Calibration, MethodRates, assume_calibration
+from engine.calibration import Calibration, assume_calibration
 from engine.contract.records import Estimate, Machine, MethodName, Recipe, Run, Settings
 from engine.methods import get_method
 from engine.work import TokenLengths, Work, count_work
