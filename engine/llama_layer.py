@@ -154,6 +154,11 @@ class LayerSizes:
         """Heads of queries, keys and values, as they lie side by side."""
         return [self.heads, self.key_heads, self.key_heads]
 
+    @property
+    def turning(self) -> int:
+        """Heads that are turned by their position: of queries and keys."""
+        return self.heads + self.key_heads
+
 
 class Positions:
     """What depends on the length of the texts alone: the turns of queries and keys, and who sees whom.
@@ -165,7 +170,7 @@ class Positions:
         """Both (positions, head size), in fp32."""
         self._half = sizes.head_size // 2
         # The scores' scale goes along with the queries.
-        scale = torch.ones(sizes.heads + sizes.key_heads, 1)
+        scale = torch.ones(sizes.turning, 1)
         scale[: sizes.heads] = sizes.head_size**-0.5
         self._cosine = cosine[:, None] * scale
         self._sine = sine[:, None, : self._half] * scale
@@ -315,7 +320,7 @@ def _split_heads(
     Queries that share a key stand below one another; queries and keys are turned.
     """
     apart = joint.view(texts, -1, sum(sizes.shares), sizes.head_size)
-    turning, value = torch.split(apart, [sizes.heads + sizes.key_heads, sizes.key_heads], dim=2)
+    turning, value = torch.split(apart, [sizes.turning, sizes.key_heads], dim=2)
     query, key = torch.split(positions.turn(turning.float()), sizes.shares[:2], dim=2)
     query, key, value = (
         part.transpose(1, 2)
@@ -356,7 +361,7 @@ def _attention_backward(
     key_gradient = torch.bmm(scores.mT, query)
 
     joint = gradient.new_empty(texts, length, sum(sizes.shares), sizes.head_size)
-    turned, value_part = torch.split(joint, [sizes.heads + sizes.key_heads, sizes.key_heads], dim=2)
+    turned, value_part = torch.split(joint, [sizes.turning, sizes.key_heads], dim=2)
     value_part.copy_(_by_position(value_gradient, texts, length))
     both = [_by_position(part, texts, length).float() for part in (query_gradient, key_gradient)]
     turned.copy_(positions.turn(torch.cat(both, dim=2), backwards=True))

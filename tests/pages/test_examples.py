@@ -102,10 +102,18 @@ def test_a_voice_with_examples_shows_them_and_leads_on(pretend_engine, open_page
     assert app.title[0].value == "How shall it learn?"
 
 
-def test_a_remark_is_mended_with_one_click_and_taken_back_with_another(pretend_engine, open_page):
+def upload_with(pretend_engine, open_page, row):
+    """The page of a new voice, with thirty sound examples and one more row."""
     project = pretend_engine.add_project()
-    rows = table(30) + b"\nDescribe the oven,Don\xc3\xa2\xe2\x82\xac\xe2\x84\xa2t wait: bake today.\n"
-    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    return upload(open_page("examples", project=project.id), "lamps.csv", table(30) + row)
+
+
+def test_a_remark_is_mended_with_one_click_and_taken_back_with_another(pretend_engine, open_page):
+    app = upload_with(
+        pretend_engine,
+        open_page,
+        b"\nDescribe the oven,Don\xc3\xa2\xe2\x82\xac\xe2\x84\xa2t wait: bake today.\n",
+    )
     assert any("damaged" in item.value for item in app.markdown)
     button(app, "Put the letters right").click()
     app.run()
@@ -117,9 +125,7 @@ def test_a_remark_is_mended_with_one_click_and_taken_back_with_another(pretend_e
 
 
 def test_an_undone_repair_leaves_the_text_as_it_was(pretend_engine, open_page):
-    project = pretend_engine.add_project()
-    rows = table(30) + b"\nDescribe the oven,Bake <b>today</b> &amp; tomorrow.\n"
-    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    app = upload_with(pretend_engine, open_page, b"\nDescribe the oven,Bake <b>today</b> &amp; tomorrow.\n")
     button(app, "Keep the plain text").click()
     app.run()
     button(app, "Undo").click()
@@ -131,9 +137,7 @@ def test_an_undone_repair_leaves_the_text_as_it_was(pretend_engine, open_page):
 
 
 def test_the_rows_of_a_remark_are_shown_beneath_it_and_put_away_again(pretend_engine, open_page):
-    project = pretend_engine.add_project()
-    rows = table(30) + b"\nDescribe the oven,Bake <b>today</b> &amp; tomorrow.\n"
-    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    app = upload_with(pretend_engine, open_page, b"\nDescribe the oven,Bake <b>today</b> &amp; tomorrow.\n")
     button(app, "Show these rows").click()
     app.run()
     (shown,) = app.dataframe
@@ -146,9 +150,9 @@ def test_the_rows_of_a_remark_are_shown_beneath_it_and_put_away_again(pretend_en
 
 
 def test_all_rows_stand_in_the_grid_again_once_a_remark_is_settled(pretend_engine, open_page):
-    project = pretend_engine.add_project()
-    rows = table(30) + b"\nDescribe the oven,Write to anna@example.com today and bake tomorrow.\n"
-    app = upload(open_page("examples", project=project.id), "lamps.csv", rows)
+    app = upload_with(
+        pretend_engine, open_page, b"\nDescribe the oven,Write to anna@example.com today and bake tomorrow.\n"
+    )
     button(app, "Show these rows").click()
     app.run()
     button(app, "Keep them as they are").click()
