@@ -43,7 +43,8 @@ class Side:
 
 
 _TRAINER, _TRL, _FACTORY = (f"tests.benchmarks.peer_{name}" for name in ("trainer", "trl", "llamafactory"))
-_BF16 = {"bf16": True, "train_sampling_strategy": "group_by_length"}
+_GROUPED = {"train_sampling_strategy": "group_by_length"}
+_BF16 = _GROUPED | {"bf16": True}
 _NO_P_TUNING = ("all-layers", "lora", "last-layers")
 
 SIDES: dict[str, Side] = {
@@ -61,6 +62,13 @@ SIDES: dict[str, Side] = {
         "Trainer + PEFT, besides frozen weights in bf16 + lengths of 16",
         _TRAINER,
         variant={"arguments": _BF16, "frozen_in_bf16": True, "pad_to_multiple_of": 16},
+        environment=KEPT_MEMORY,
+    ),
+    # Where bf16 is slower than fp32, as on a processor that only emulates it.
+    "trainer-best-fp32": Side(
+        "Trainer + PEFT, fp32 + length groups + huge pages",
+        _TRAINER,
+        variant={"arguments": _GROUPED},
         environment=KEPT_MEMORY,
     ),
     # Its defaults are bf16 and gradient checkpointing.
@@ -82,6 +90,13 @@ SIDES: dict[str, Side] = {
         },
         KEPT_MEMORY,
     ),
+    "trl-best-fp32": Side(
+        "TRL SFTTrainer, fp32 + no checkpointing + length groups + huge pages",
+        _TRL,
+        "trl",
+        {"arguments": _GROUPED | {"bf16": False, "gradient_checkpointing": False}},
+        KEPT_MEMORY,
+    ),
     # Not for p-tuning: PEFT ignores position ids there, so that rows would see each other.
     "trl-padding-free": Side(
         "TRL SFTTrainer, no checkpointing + padding-free + huge pages",
@@ -99,6 +114,14 @@ SIDES: dict[str, Side] = {
         _FACTORY,
         "factory",
         {"arguments": _BF16 | {"disable_gradient_checkpointing": True}},
+        KEPT_MEMORY,
+        _NO_P_TUNING,
+    ),
+    "factory-best-fp32": Side(
+        "LLaMA-Factory, fp32 + no checkpointing + length groups + huge pages",
+        _FACTORY,
+        "factory",
+        {"arguments": _GROUPED | {"disable_gradient_checkpointing": True}},
         KEPT_MEMORY,
         _NO_P_TUNING,
     ),
