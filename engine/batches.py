@@ -4,7 +4,7 @@ Knows encoding and padding. Does not know models or losses.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from engine.encoding import encode_example
 # Batches are cut from groups of this many, sorted by length: little padding, and another mix every epoch.
 _BATCHES_PER_GROUP = 8
 # oneDNN compiles and keeps a kernel for every shape it meets in bf16: few shapes cost less time and memory.
-_LENGTH_MULTIPLE = 16
+LENGTH_MULTIPLE = 16
 # Logits of an evaluation must not need more memory than those of a step.
 _EVALUATION_TOKENS = 1024
 
@@ -34,12 +34,25 @@ class Batch:
     learnt: torch.Tensor
     targets: torch.Tensor
     """The learnt tokens, row by row: one for each true in `learnt`."""
+    lengths: tuple[int, ...]
+    """Tokens of each row."""
     hidden: torch.Tensor | None = None
     """(rows, positions, hidden size), where the frozen layers have been run already."""
 
+    @property
+    def shared(self) -> int:
+        """Tokens with which all rows begin, before the first that is followed by a learnt one."""
+        apart = (self.input_ids != self.input_ids[0]).any(0) | self.learnt.any(0)
+        return min(int(apart.int().argmax()), *self.lengths) if bool(apart.any()) else 0
+
     def to(self, device: torch.device) -> "Batch":
-        moved = (self.input_ids.to(device), self.learnt.to(device), self.targets.to(device))
-        return Batch(*moved, None if self.hidden is None else self.hidden.to(device))
+        return replace(
+            self,
+            input_ids=self.input_ids.to(device),
+            learnt=self.learnt.to(device),
+            targets=self.targets.to(device),
+            hidden=None if self.hidden is None else self.hidden.to(device),
+        )
 
 
 def read_examples(file: Path) -> list[Example]:
@@ -66,7 +79,7 @@ def sizes(dataset: Dataset) -> list[tuple[int, int]]:
 
 def make_batch(dataset: Dataset, rows: list[int], pad_id: int) -> Batch:
     picked = [dataset[row] for row in rows]
-    longest = round_up(max(len(one["input_ids"]) for one in picked), _LENGTH_MULTIPLE)
+    longest = round_up(max(len(one["input_ids"]) for one in picked), LENGTH_MULTIPLE)
     input_ids = np.full((len(picked), longest), pad_id, dtype=np.int64)
     targets = np.zeros((len(picked), longest), dtype=np.int64)
     learnt = np.zeros((len(picked), longest), dtype=bool)
@@ -75,7 +88,12 @@ def make_batch(dataset: Dataset, rows: list[int], pad_id: int) -> Batch:
         input_ids[row, :length] = one["input_ids"]
         targets[row, : length - 1] = one["input_ids"][1:]
         learnt[row, : length - 1] = one["learnt"][1:]
-    return Batch(torch.from_numpy(input_ids), torch.from_numpy(learnt), torch.from_numpy(targets[learnt]))
+    return Batch(
+        input_ids=torch.from_numpy(input_ids),
+        learnt=torch.from_numpy(learnt),
+        targets=torch.from_numpy(targets[learnt]),
+        lengths=tuple(len(one["input_ids"]) for one in picked),
+    )
 
 
 def round_up(number: int, multiple: int) -> int:

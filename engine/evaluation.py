@@ -52,8 +52,7 @@ class CompletionLoss:
     @torch.no_grad()
     def run_frozen(self, batch: Batch) -> torch.Tensor:
         """(texts, positions, size): what goes into the lowest layer that learns."""
-        body = self._find_body()
-        return body.run(body.embed(batch.input_ids), last=body.frozen_layers)
+        return self._find_body().run_frozen(batch)
 
     @contextmanager
     def untouched_base(self) -> Iterator[None]:
@@ -73,12 +72,7 @@ class CompletionLoss:
                 parameter.requires_grad_(True)
 
     def _by_layers(self, batch: Batch) -> torch.Tensor:
-        body = self._find_body()
-        if batch.hidden is None:
-            hidden = body.run(body.embed(batch.input_ids, with_prompts=self._adapted))
-        else:
-            hidden = body.run(batch.hidden, first=body.frozen_layers)
-        picked = body.norm(hidden[:, hidden.shape[1] - batch.learnt.shape[1] :][batch.learnt])
+        picked = self._find_body().run(batch, with_prompts=self._adapted)
         head = self.model.get_output_embeddings().weight
         return summed_cross_entropy(picked, head, batch.targets, DTYPES[self.precision])
 

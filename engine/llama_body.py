@@ -1,7 +1,7 @@
 """A Llama as `LlamaLayer`s over the weights of its `transformers` model, with any method around it.
 
 The model itself stays what PEFT made it: its parameters learn, it is saved and loaded as before. Knows how
-`transformers` and PEFT name the parts. Does not know batches, losses or optimizers.
+`transformers` and PEFT name the parts. Does not know losses or optimizers.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.llama_layer import JointMap, LayerSizes, LlamaLayer, Map, Positions
+from engine.attention import Attention
+from engine.batches import Batch
+from engine.layout import Heads, Layout
+from engine.llama_layer import JointMap, LlamaLayer, Map
 from engine.models import is_plain_llama
+
+# oneDNN compiles and keeps a kernel for every shape it meets in bf16: few shapes cost less time and memory.
+_ROWS_MULTIPLE = {torch.float32: 8, torch.bfloat16: 128}
 
 
 def can_build(model: Any) -> bool:
@@ -21,53 +27,70 @@ def can_build(model: Any) -> bool:
 
 
 class LlamaBody:
-    """From token ids to the last layer's normed hidden state; products in `dtype`, all else in fp32."""
+    """From a batch to the hidden states of its last layer; products in `dtype`, all else in fp32."""
 
     def __init__(self, model: Any, dtype: torch.dtype) -> None:
-        self._model = model
+        self._model, self._dtype = model, dtype
         base = model.get_base_model() if hasattr(model, "peft_config") else model
         self._embedding: Any = base.get_input_embeddings()
         self._rotary: nn.Module = base.model.rotary_emb
-        self.norm: Any = base.model.norm
+        self._norm: Any = base.model.norm
         self._has_prompts = bool(getattr(model, "prompt_encoder", None))
-        self._sizes = _read_sizes(base.config)
-        self.layers = [_build_layer(self._sizes, layer, dtype) for layer in base.model.layers]
+        self._heads = Heads(base.config.num_attention_heads, base.config.num_key_value_heads)
+        epsilon = base.config.rms_norm_eps
+        self.layers = [_build_layer(epsilon, layer, dtype) for layer in base.model.layers]
 
     @property
     def frozen_layers(self) -> int:
-        """How many of the lowest layers compute the same for a text in every pass."""
+        """How many of the lowest layers compute the same for a text in every pass; never the last one."""
         embeds_alike = not self._has_prompts and not self._embedding.weight.requires_grad
         learning = (number for number, layer in enumerate(self.layers) if layer.learns)
-        return next(learning, len(self.layers)) if embeds_alike else 0
+        return min(next(learning, len(self.layers)), len(self.layers) - 1) if embeds_alike else 0
 
-    def embed(self, input_ids: Tensor, with_prompts: bool = True) -> Tensor:
-        """(texts, positions) -> (texts, virtual tokens + positions, size)."""
-        embedded: Tensor = self._embedding(input_ids)
-        if self._has_prompts and with_prompts:
-            virtual = self._model.get_prompt(batch_size=1).to(embedded.dtype)
-            embedded = torch.cat([virtual.expand(len(input_ids), -1, -1), embedded], dim=1)
-        return embedded
+    def run_frozen(self, batch: Batch) -> Tensor:
+        """(texts, positions, size): what goes into the lowest layer that learns."""
+        rows, layout = self._enter(batch, with_prompts=False)
+        attention = self._attention(rows, layout)
+        for layer in self.layers[: self.frozen_layers]:
+            rows = layer(rows, attention)
+        return rows[layout.row_at]
 
-    def run(self, hidden: Tensor, first: int = 0, last: int | None = None) -> Tensor:
-        """Through the layers from `first` to before `last`; (texts, positions, size) in and out."""
-        places = torch.arange(hidden.shape[1])[None]
-        cosine, sine = self._rotary(hidden, places)
-        positions = Positions(self._sizes, cosine[0].float(), sine[0].float())
-        for layer in self.layers[first:last]:
-            hidden = layer(hidden, positions)
-        return hidden
+    def run(self, batch: Batch, with_prompts: bool = True) -> Tensor:
+        """(learnt tokens, size), normed: what the head is given, in the order of `batch.targets`.
+
+        Begins where `batch.hidden` ends, if that is there. After the last attention nothing is computed of
+        a token that no learnt one follows.
+        """
+        rows, layout = self._enter(batch, with_prompts)
+        texts, positions = batch.learnt.nonzero(as_tuple=True)
+        wanted = layout.choose(texts, positions + layout.virtual)
+        attention = self._attention(rows, layout)
+        for layer in self.layers[0 if batch.hidden is None else self.frozen_layers : -1]:
+            rows = layer(rows, attention)
+        rows = self.layers[-1](rows, self._attention(rows, layout, wanted))
+        normed: Tensor = self._norm(rows[: len(texts)])
+        return normed
+
+    def _enter(self, batch: Batch, with_prompts: bool) -> tuple[Tensor, Layout]:
+        """The rows below the first layer that is to be run."""
+        virtual = self._model.get_prompt(batch_size=1)[0] if self._has_prompts and with_prompts else None
+        layout = Layout(
+            batch.lengths, batch.shared, _ROWS_MULTIPLE[self._dtype], 0 if virtual is None else len(virtual)
+        )
+        width = batch.input_ids.shape[1]
+        places = layout.text_of * width + (layout.position_of - layout.virtual).clamp_(min=0)
+        places = places[layout.virtual :]
+        if batch.hidden is not None:
+            return batch.hidden.flatten(0, 1).index_select(0, places), layout
+        rows = self._embedding(batch.input_ids.flatten()[places])
+        return rows if virtual is None else torch.cat([virtual.to(rows.dtype), rows]), layout
+
+    def _attention(self, rows: Tensor, layout: Layout, wanted: Tensor | None = None) -> Attention:
+        cosine, sine = self._rotary(rows, torch.arange(layout.positions)[None])
+        return Attention(layout, self._heads, cosine[0].float(), sine[0].float(), wanted)
 
 
-def _read_sizes(config: Any) -> LayerSizes:
-    return LayerSizes(
-        heads=config.num_attention_heads,
-        key_heads=config.num_key_value_heads,
-        head_size=getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads,
-        epsilon=config.rms_norm_eps,
-    )
-
-
-def _build_layer(sizes: LayerSizes, layer: Any, dtype: torch.dtype) -> LlamaLayer:
+def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
     def join(modules: Sequence[Any]) -> JointMap:
         return JointMap([_read_map(module) for module in modules], dtype)
 
@@ -75,7 +98,7 @@ def _build_layer(sizes: LayerSizes, layer: Any, dtype: torch.dtype) -> LlamaLaye
         layer = layer.modules_to_save["default"]
     attention, inner = layer.self_attn, layer.mlp
     return LlamaLayer(
-        sizes,
+        epsilon,
         norms=(layer.input_layernorm.weight, layer.post_attention_layernorm.weight),
         attention_in=join([attention.q_proj, attention.k_proj, attention.v_proj]),
         attention_out=join([attention.o_proj]),

@@ -2,12 +2,11 @@
 
 The libraries' own layer makes some sixty small operations, each of which reads and writes everything once:
 on a small machine they take longer than the matrix products. Here a layer is one node of the graph: maps that
-read one input are one product, whose low-rank updates (LoRA) ride in the same product; norms, rotation and
-gate and the weights of attention are computed again on the way back instead of being kept; attention is plain
-products, which for texts of this length are faster than torch's fused kernel, and much so on the way back.
+read one input are one product, whose low-rank updates (LoRA) ride in the same product; norms and gate are
+computed again on the way back instead of being kept.
 
-Knows tensors and the formulas of Llama (arXiv 2302.13971): RMSNorm, rotary positions, grouped queries,
-SwiGLU. Does not know transformers' modules, methods or batches.
+Knows tensors and the formulas of Llama (arXiv 2302.13971): RMSNorm, SwiGLU, and where attention comes in.
+Does not know transformers' modules, methods or batches.
 """
 
 from collections.abc import Sequence
@@ -17,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import pad, silu
+
+from engine.attention import Attention
 
 Gradients = list[Tensor | None]
 
@@ -142,63 +143,19 @@ def rms_norm_backward(
     return (scaled * weight).addcmul_(normed, share).mul_(inverse), weight_gradient
 
 
-@dataclass
-class LayerSizes:
-    heads: int
-    key_heads: int
-    head_size: int
-    epsilon: float
-
-    @property
-    def shares(self) -> list[int]:
-        """Heads of queries, keys and values, as they lie side by side."""
-        return [self.heads, self.key_heads, self.key_heads]
-
-    @property
-    def turning(self) -> int:
-        """Heads that are turned by their position: of queries and keys."""
-        return self.heads + self.key_heads
-
-
-class Positions:
-    """What depends on the length of the texts alone: the turns of queries and keys, and who sees whom.
-
-    Rotary positions (arXiv 2104.09864), the halves of a head as the two coordinates, as Llama has them.
-    """
-
-    def __init__(self, sizes: LayerSizes, cosine: Tensor, sine: Tensor) -> None:
-        """Both (positions, head size), in fp32."""
-        self._half = sizes.head_size // 2
-        # The scores' scale goes along with the queries.
-        scale = torch.ones(sizes.turning, 1)
-        scale[: sizes.heads] = sizes.head_size**-0.5
-        self._cosine = cosine[:, None] * scale
-        self._sine = sine[:, None, : self._half] * scale
-        self.mask = torch.full((len(cosine), len(cosine)), -torch.inf).triu_(diagonal=1)
-
-    def turn(self, heads: Tensor, backwards: bool = False) -> Tensor:
-        """(texts, positions, heads of queries and of keys, head size), in fp32 -> the same, turned."""
-        first, second = heads[..., : self._half], heads[..., self._half :]
-        sign = -1 if backwards else 1
-        turned = heads * self._cosine
-        turned[..., : self._half].addcmul_(second, self._sine, value=-sign)
-        turned[..., self._half :].addcmul_(first, self._sine, value=sign)
-        return turned
-
-
 class LlamaLayer:
     """The weights of one layer, ready for products in one number format."""
 
     def __init__(
         self,
-        sizes: LayerSizes,
+        epsilon: float,
         norms: tuple[Tensor, Tensor],
         attention_in: JointMap,
         attention_out: JointMap,
         gate_and_up: JointMap,
         down: JointMap,
     ) -> None:
-        self.sizes = sizes
+        self.epsilon = epsilon
         self.norms = norms
         self.attention_in, self.attention_out = attention_in, attention_out
         self.gate_and_up, self.down = gate_and_up, down
@@ -215,12 +172,12 @@ class LlamaLayer:
     def _parameters(self) -> list[Tensor]:
         return [*self.norms, *(part for one in self.maps for part in one.parameters)]
 
-    def __call__(self, hidden: Tensor, positions: Positions) -> Tensor:
-        """(texts, positions, size) in fp32 -> the same."""
+    def __call__(self, rows: Tensor, attention: Attention) -> Tensor:
+        """(rows, size) in fp32 -> (rows that are wanted of attention, size)."""
         for one in self.maps:
             one.refresh()
         result: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
-            self, positions, hidden, *self._parameters
+            self, attention, rows, *self._parameters
         )
         return result
 
@@ -228,42 +185,40 @@ class LlamaLayer:
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, layer: LlamaLayer, positions: Positions, hidden: Tensor, *parameters: Tensor
+        ctx: Any, layer: LlamaLayer, attention: Attention, rows: Tensor, *parameters: Tensor
     ) -> Tensor:
-        texts, size = len(hidden), hidden.shape[-1]
-        rows = hidden.reshape(-1, size)
+        size = rows.shape[1]
         first, second = layer.norms
         wide = layer.attention_in.room_for(len(rows))
-        inverse_1 = rms_norm(rows, first, layer.sizes.epsilon, wide[:, :size])
-        query, key, value = _split_heads(layer.sizes, layer.attention_in.forward(wide), texts, positions)
-        weights = _attend(query, key, positions)
-        mixed = _join_heads(torch.bmm(weights.to(value.dtype), value), layer.sizes, texts)
-        middle = rows + layer.attention_out.forward(_widen(layer.attention_out, mixed))
+        inverse_1 = rms_norm(rows, first, layer.epsilon, wide[:, :size])
+        mixed, heads = attention.forward(layer.attention_in.forward(wide))
+        wanted = rows if attention.wanted is None else rows.index_select(0, attention.wanted)
+        middle = wanted + layer.attention_out.forward(_widen(layer.attention_out, mixed))
 
-        wide = layer.gate_and_up.room_for(len(rows))
-        inverse_2 = rms_norm(middle, second, layer.sizes.epsilon, wide[:, :size])
+        wide = layer.gate_and_up.room_for(len(middle))
+        inverse_2 = rms_norm(middle, second, layer.epsilon, wide[:, :size])
         gate_and_up = layer.gate_and_up.forward(wide)
         gate, up = gate_and_up.chunk(2, dim=1)
-        inner = layer.down.room_for(len(rows))
+        inner = layer.down.room_for(len(middle))
         torch.mul(silu(gate), up, out=inner[:, : layer.down.inputs])
         result = middle + layer.down.forward(inner)
 
-        ctx.layer, ctx.positions, ctx.texts = layer, positions, texts
-        ctx.save_for_backward(rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up)
-        return result.view(hidden.shape)
+        ctx.layer, ctx.attention = layer, attention
+        ctx.save_for_backward(rows, inverse_1, *heads, mixed, middle, inverse_2, gate_and_up)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up = ctx.saved_tensors
         layer: LlamaLayer = ctx.layer
+        attention: Attention = ctx.attention
         first, second = layer.norms
-        size = rows.shape[1]
-        upper = gradients[0].reshape(-1, size)
+        upper = gradients[0]
 
         narrow = upper.to(gate_and_up.dtype)
         gate, up = gate_and_up.chunk(2, dim=1)
         open_gate = silu(gate)
-        inner = layer.down.room_for(len(rows))
+        inner = layer.down.room_for(len(middle))
         torch.mul(open_gate, up, out=inner[:, : layer.down.inputs])
         layer.down.complete(inner)
         towards_inner, down_gradients = layer.down.backward(narrow, inner)
@@ -277,11 +232,14 @@ class _Layer(torch.autograd.Function):
 
         narrow = middle_gradient.to(gate_and_up.dtype)
         towards, out_gradients = layer.attention_out.backward(narrow, _widen(layer.attention_out, mixed))
-        joint = _attention_backward(layer.sizes, ctx.positions, towards, query, key, value)
+        joint = attention.backward(towards, query, key, value)
         wide = _norm_again(layer.attention_in, rows, inverse_1, first)
         towards, in_gradients = layer.attention_in.backward(joint, wide)
         lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
-        lower += middle_gradient
+        if attention.wanted is None:
+            lower += middle_gradient
+        else:
+            lower.index_add_(0, attention.wanted, middle_gradient)
         norm_gradients = [
             gradient if norm.requires_grad else None
             for norm, gradient in zip(layer.norms, (first_gradient, second_gradient), strict=True)
@@ -289,7 +247,7 @@ class _Layer(torch.autograd.Function):
         return (
             None,
             None,
-            lower.view(gradients[0].shape),
+            lower,
             *norm_gradients,
             *in_gradients,
             *out_gradients,
@@ -310,64 +268,3 @@ def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor
         wide[:, : joint.inputs] = (hidden * inverse).mul_(weight)
         joint.complete(wide)
     return wide
-
-
-def _split_heads(
-    sizes: LayerSizes, joint: Tensor, texts: int, positions: Positions
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(rows, widths) -> queries (texts x key heads, groups x positions, head size); keys and values alike.
-
-    Queries that share a key stand below one another; queries and keys are turned.
-    """
-    apart = joint.view(texts, -1, sum(sizes.shares), sizes.head_size)
-    turning, value = torch.split(apart, [sizes.turning, sizes.key_heads], dim=2)
-    query, key = torch.split(positions.turn(turning.float()), sizes.shares[:2], dim=2)
-    query, key, value = (
-        part.transpose(1, 2)
-        .to(joint.dtype, memory_format=torch.contiguous_format)
-        .reshape(texts * sizes.key_heads, -1, sizes.head_size)
-        for part in (query, key, value)
-    )
-    return query, key, value
-
-
-def _attend(query: Tensor, key: Tensor, positions: Positions) -> Tensor:
-    """The weights of attention, (texts x key heads, groups x positions, positions), in fp32."""
-    scores = torch.bmm(query, key.mT).view(len(query), -1, *positions.mask.shape).float()
-    weights: Tensor = scores.add_(positions.mask).softmax(-1)
-    return weights.view(len(query), -1, len(positions.mask))
-
-
-def _join_heads(heads: Tensor, sizes: LayerSizes, texts: int) -> Tensor:
-    """(texts x key heads, groups x positions, head size) -> (rows, heads x head size)."""
-    apart = heads.view(texts, sizes.heads, -1, sizes.head_size)
-    return apart.transpose(1, 2).reshape(-1, sizes.heads * sizes.head_size)
-
-
-def _attention_backward(
-    sizes: LayerSizes, positions: Positions, gradient: Tensor, query: Tensor, key: Tensor, value: Tensor
-) -> Tensor:
-    """(rows, heads x head size) -> (rows, widths), the gradient of what `_split_heads` was given."""
-    length = len(positions.mask)
-    texts = len(gradient) // length
-    apart = gradient.view(texts, length, sizes.heads, sizes.head_size).transpose(1, 2)
-    towards = apart.reshape(query.shape)
-    weights = _attend(query, key, positions)
-    value_gradient = torch.bmm(weights.to(value.dtype).mT, towards)
-    inner = torch.bmm(towards, value.mT).float().mul_(weights)
-    # The way back through a softmax: what all weights of a row have in common changes nothing.
-    scores = inner.addcmul_(weights, inner.sum(-1, keepdim=True), value=-1).to(query.dtype)
-    query_gradient = torch.bmm(scores, key)
-    key_gradient = torch.bmm(scores.mT, query)
-
-    joint = gradient.new_empty(texts, length, sum(sizes.shares), sizes.head_size)
-    turned, value_part = torch.split(joint, [sizes.turning, sizes.key_heads], dim=2)
-    value_part.copy_(_by_position(value_gradient, texts, length))
-    both = [_by_position(part, texts, length).float() for part in (query_gradient, key_gradient)]
-    turned.copy_(positions.turn(torch.cat(both, dim=2), backwards=True))
-    return joint.view(texts * length, -1)
-
-
-def _by_position(heads: Tensor, texts: int, length: int) -> Tensor:
-    """(texts x key heads, groups x positions, head size) -> (texts, positions, heads, head size), a view."""
-    return heads.view(texts, -1, length, heads.shape[-1]).transpose(1, 2)

@@ -295,7 +295,7 @@ def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None
 
     assert work.BATCHES_PER_GROUP == batches._BATCHES_PER_GROUP
     assert work.EVALUATION_TOKENS == batches._EVALUATION_TOKENS
-    assert work.LENGTH_MULTIPLE == batches._LENGTH_MULTIPLE
+    assert work.LENGTH_MULTIPLE == batches.LENGTH_MULTIPLE
     assert work.HEAD_MULTIPLE == evaluation._HEAD_MULTIPLE
     assert work.SCORES_AT_ONCE == head_loss._SCORES_AT_ONCE
     assert estimates.SECONDS_BETWEEN_CHECKPOINTS == training.CHECKPOINT_SECONDS

@@ -1,6 +1,7 @@
 """Our layers give what transformers' layers give, forward and back, with every method around them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ import torch
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from engine.batches import Batch
 from engine.contract.records import MethodName, Recipe
 from engine.llama_body import LlamaBody, can_build
 from engine.methods import get_method
 
-IDS = torch.randint(0, 300, (3, 17), generator=torch.Generator().manual_seed(1))
+LENGTHS = (17, 20, 9)
+SHARED = 4
 # Of the norm of a gradient: what fp32 rounds, and what bf16 with its 8 bits does.
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 0.04}
 
@@ -43,14 +46,28 @@ def build_model(method: MethodName, config: LlamaConfig | None = None) -> Any:
     return model
 
 
-def run_reference(model: Any) -> Tensor:
-    """(texts, positions, size) after the last layer, before the last norm."""
+def build_batch(shared: int = SHARED) -> Batch:
+    """Texts of unlike lengths which begin alike; all but a few tokens at the beginning are learnt."""
+    ids = torch.randint(0, 300, (len(LENGTHS), 32), generator=torch.Generator().manual_seed(1))
+    ids[:, :shared] = ids[0, :shared]
+    ids[:, shared] = torch.arange(len(LENGTHS))
+    places = torch.arange(32)
+    learnt = (places >= 7) & (places < torch.tensor(LENGTHS)[:, None] - 1)
+    targets = ids.roll(-1, dims=1)[learnt]
+    return Batch(ids, learnt, targets, LENGTHS)
+
+
+BATCH = build_batch()
+
+
+def run_reference(model: Any, batch: Batch = BATCH) -> Tensor:
+    """(learnt tokens, size): what the head of transformers' own model is given."""
     base = model.get_base_model() if hasattr(model, "peft_config") else model
     seen: dict[str, Tensor] = {}
-    hook = base.model.norm.register_forward_hook(lambda module, inputs, output: seen.update(last=inputs[0]))
-    model(input_ids=IDS, use_cache=False)
+    hook = base.model.norm.register_forward_hook(lambda module, inputs, output: seen.update(last=output))
+    model(input_ids=batch.input_ids, use_cache=False)
     hook.remove()
-    return seen["last"]
+    return seen["last"][:, -batch.learnt.shape[1] :][batch.learnt]
 
 
 def find_gradients(model: Any, run: Callable[[], Tensor]) -> dict[str, Tensor]:
@@ -63,17 +80,19 @@ def find_gradients(model: Any, run: Callable[[], Tensor]) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("key_heads", [1, 2, 4])
+@pytest.mark.parametrize("shared", [0, SHARED])
 def test_hidden_states_and_gradients_are_those_of_transformers(
-    method_name: MethodName, key_heads: int, dtype: torch.dtype
+    method_name: MethodName, shared: int, key_heads: int, dtype: torch.dtype
 ) -> None:
-    model = build_model(method_name, build_config(num_key_value_heads=key_heads))
+    model, batch = build_model(method_name, build_config(num_key_value_heads=key_heads)), build_batch(shared)
+    assert batch.shared == shared
     assert can_build(model)
     body = LlamaBody(model, dtype)
-    expected, found = run_reference(model), body.run(body.embed(IDS))
+    expected, found = run_reference(model, batch), body.run(batch)
     assert (found - expected).norm() < TOLERANCE[dtype] * expected.norm()
 
-    wanted = find_gradients(model, lambda: run_reference(model))
-    ours = find_gradients(model, lambda: body.run(body.embed(IDS)))
+    wanted = find_gradients(model, lambda: run_reference(model, batch))
+    ours = find_gradients(model, lambda: body.run(batch))
     assert ours.keys() == wanted.keys()
     for name, gradient in wanted.items():
         assert (ours[name] - gradient).norm() < TOLERANCE[dtype] * gradient.norm(), name
@@ -82,21 +101,21 @@ def test_hidden_states_and_gradients_are_those_of_transformers(
 def test_what_has_been_learnt_is_seen_at_the_next_use(method_name: MethodName) -> None:
     model = build_model(method_name)
     body = LlamaBody(model, torch.float32)
-    body.run(body.embed(IDS))
+    body.run(BATCH)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.mul_(1.5)
-    assert torch.allclose(body.run(body.embed(IDS)), run_reference(model), atol=1e-4)
+    assert torch.allclose(body.run(BATCH), run_reference(model), atol=1e-4)
 
 
 def test_nothing_frozen_gets_a_gradient_and_frozen_layers_keep_nothing() -> None:
     model = build_model("last-layers")
     body = LlamaBody(model, torch.float32)
     assert body.frozen_layers == 1
-    hidden = body.run(body.embed(IDS), last=1)
+    hidden = body.run_frozen(BATCH)
     assert not hidden.requires_grad
-    gradients = find_gradients(model, lambda: body.run(hidden, first=1))
+    gradients = find_gradients(model, lambda: body.run(replace(BATCH, hidden=hidden)))
     assert set(gradients) == {name for name, p in model.named_parameters() if p.requires_grad} - {
         name for name in gradients if "lora_" in name
     }
@@ -122,4 +141,4 @@ def test_scaled_rotary_positions_are_those_of_transformers() -> None:
     scaling = {"rope_type": "linear", "factor": 2.0, "rope_theta": 10000.0}
     model = build_model("all-layers", build_config(rope_parameters=scaling))
     body = LlamaBody(model, torch.float32)
-    assert torch.allclose(body.run(body.embed(IDS)), run_reference(model), atol=1e-4)
+    assert torch.allclose(body.run(BATCH), run_reference(model), atol=1e-4)
