@@ -50,7 +50,7 @@ class Attention:
 
     def backward(self, gradient: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(wanted rows, query heads x size) -> (rows, all heads x size)."""
-        towards = gradient.view(-1, self._size).index_select(0, self._index.outcome_back).view(query.shape)
+        towards = gradient.reshape(-1, self._size).index_select(0, self._index.outcome_back).view(query.shape)
         weights = self._weigh(query, key)
         inner = torch.bmm(towards, value.mT).float().mul_(weights)
         # The way back through a softmax: what all weights of a row have in common changes nothing.

@@ -95,10 +95,14 @@ class JointMap:
             wide[:, self.inputs :] = wide[:, : self.inputs] @ self.down.t()
         return wide
 
-    def backward(self, gradient: Tensor, wide: Tensor) -> tuple[Tensor, Gradients]:
-        """Gradient of the input (rows, inputs), and of each of `parameters`, None for what does not learn."""
-        widened = gradient @ self.weight
-        towards = widened[:, : self.inputs]
+    def backward(self, gradient: Tensor, wide: Tensor, lowest: bool = False) -> tuple[Tensor, Gradients]:
+        """Gradient of the input (rows, inputs), and of each of `parameters`, None for what does not learn.
+
+        At the `lowest` map of all nobody asks for the first, and it is empty: (rows, 0).
+        """
+        skipped = self.inputs if lowest else 0
+        widened = gradient @ self.weight[:, skipped:]
+        towards, inner = torch.split(widened, [self.inputs - skipped, self.extra], dim=1)
         found: Gradients = [None] * len(self.maps)
         if self.learns:
             whole = (gradient.t() @ wide[:, : self.inputs]).float()
@@ -107,15 +111,16 @@ class JointMap:
                 part if one.weight.requires_grad else None for one, part in zip(self.maps, parts, strict=True)
             ]
         if self.extra:
-            inner = widened[:, self.inputs :].contiguous()
+            inner = inner.contiguous()
+            low = wide[:, self.inputs :].contiguous()
             down = (inner.t() @ wide[:, : self.inputs]).float()
-            up = (gradient.t() @ wide[:, self.inputs :].contiguous()).float()
-            towards = torch.addmm(towards, inner, self.down)
+            if not lowest:
+                towards.addmm_(inner, self.down)
             row, column = 0, 0
             for one, outputs, rank in zip(self.maps, self.outputs, self.ranks, strict=True):
                 if rank:
-                    found.append(down[column : column + rank])
-                    found.append(up[row : row + outputs, column : column + rank] * one.scale)
+                    up = gradient[:, row : row + outputs].t() @ low[:, column : column + rank]
+                    found += [down[column : column + rank], up.float().mul_(one.scale)]
                 row, column = row + outputs, column + rank
         return towards, found
 
@@ -234,12 +239,16 @@ class _Layer(torch.autograd.Function):
         towards, out_gradients = layer.attention_out.backward(narrow, _widen(layer.attention_out, mixed))
         joint = attention.backward(towards, query, key, value)
         wide = _norm_again(layer.attention_in, rows, inverse_1, first)
-        towards, in_gradients = layer.attention_in.backward(joint, wide)
-        lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
-        if attention.wanted is None:
-            lower += middle_gradient
-        else:
-            lower.index_add_(0, attention.wanted, middle_gradient)
+        # Below the lowest layer of a frozen embedding, with its norm frozen, nothing learns.
+        lowest = not (ctx.needs_input_grad[2] or first.requires_grad)
+        towards, in_gradients = layer.attention_in.backward(joint, wide, lowest)
+        lower, first_gradient = None, None
+        if not lowest:
+            lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
+            if attention.wanted is None:
+                lower += middle_gradient
+            else:
+                lower.index_add_(0, attention.wanted, middle_gradient)
         norm_gradients = [
             gradient if norm.requires_grad else None
             for norm, gradient in zip(layer.norms, (first_gradient, second_gradient), strict=True)
