@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from engine.contract.records import METHOD_NAMES, Machine, MethodName, Record
-from engine.machine import read_machine
+from engine.machine import Precision, read_machine
 from engine.readiness import get_ready
 from engine.work import COUNTING
 from engine.workspace import Workspace, write_durably
@@ -70,7 +70,7 @@ class Calibration(Record):
     load_average: float
     """Of the minute before: with other work on all cores the rates come out low."""
     threads: int
-    precision: str
+    precision: Precision
     precision_reason: str
     loading_seconds: float
     """Of the libraries: what a run waits for first if no trainer stood ready."""

@@ -15,8 +15,9 @@ from typing import Literal
 
 import torch
 
+from engine.machine import Precision
+
 Kind = Literal["cpu", "cuda", "mps"]
-Precision = Literal["fp32", "bf16"]
 # bf16 rounds more: it must be clearly faster to be worth it, and a gain within the noise would make two runs
 # of one recipe differ.
 _WORTHWHILE_GAIN = 1.3

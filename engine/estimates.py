@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from engine.calibration import Calibration, assume_calibration
 from engine.contract.records import Estimate, Machine, MethodName, Recipe, Run, Settings
 from engine.methods import get_method
-from engine.work import TokenLengths, Work, count_work
+from engine.work import Computing, TokenLengths, Work, count_work
 
 if TYPE_CHECKING:
     from engine.models import ModelShape
@@ -242,7 +242,8 @@ def estimate_run(
     method = get_method(recipe.method)
     recipe = method.build_recipe(recipe, len(lengths.train))
     calibration = calibration or assume_calibration(machine, 4 * shape.parameters)
-    work = count_work(shape, recipe, lengths, shape.is_plain_llama and machine.device == "cpu")
+    computing = Computing.on(machine.device, shape, calibration.precision)
+    work = count_work(shape, recipe, lengths, computing)
     counted = count_seconds(work, calibration, recipe.method)
     correction = learn_correction(history, recipe.method, calibration)
     early, typical, late = (

@@ -11,9 +11,10 @@ import torch
 from torch.nn.functional import cross_entropy, pad
 
 from engine.batches import Batch, round_up
-from engine.device import DTYPES, Device, Precision, autocast
+from engine.device import DTYPES, Device, autocast
 from engine.head_loss import summed_cross_entropy
 from engine.llama_body import LlamaBody, can_build
+from engine.machine import Precision
 
 # Few shapes, as in `batches.py`.
 _HEAD_MULTIPLE = 128

@@ -17,6 +17,8 @@ from engine.processes import memory_limit, usable_cores
 from engine.workspace import Workspace
 
 Device = Literal["cpu", "cuda", "mps"]
+Precision = Literal["fp32", "bf16"]
+"""The number format of the matrix products."""
 
 
 def read_machine(workspace: Workspace, calibrated: bool) -> Machine:

@@ -86,6 +86,11 @@ class ModelShape:
         }
 
     @property
+    def attention_inputs(self) -> list[tuple[int, int]]:
+        """Of those maps, the ones that come before attention."""
+        return [self.projections[name] for name in ("q_proj", "k_proj", "v_proj")]
+
+    @property
     def layer_linear_parameters(self) -> int:
         return sum(inputs * outputs for inputs, outputs in self.projections.values())
 

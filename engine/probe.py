@@ -27,11 +27,13 @@ from engine.contract.records import METHOD_NAMES, Example, Machine, MethodName, 
 from engine.dataset import fingerprint_of, render_examples
 from engine.device import Device, peak_memory_bytes
 from engine.journal import Commands, Journal
+from engine.machine import Precision
 from engine.methods import get_method
+from engine.methods.flops import Flops, Load
 from engine.models import read_shape
 from engine.run_files import Order
 from engine.training import Attempt
-from engine.work import TokenLengths, Tokens, batch_flops, count_work
+from engine.work import Computing, TokenLengths, Tokens, count_work, load_batch
 from engine.workspace import RunFolder
 
 SENTENCE = (
@@ -59,7 +61,7 @@ class Start:
     shape_seconds: float
     """By how much the first step on a later batch is slower than the second on the same."""
     resident_bytes: int
-    precision: str
+    precision: Precision
     precision_reason: str
 
 
@@ -173,13 +175,15 @@ class Probe:
     def count_bytes(self, method: MethodName) -> int:
         """Of an attempt on examples as long as these, near enough to put the methods in order."""
         words = [Tokens(0, 2 * count) for count in WORDS_PER_EXAMPLE]
-        return count_work(self._shape, self._recipe(method), TokenLengths(words, words)).working_bytes
+        computing = Computing(in_rows=True, precision="fp32")
+        return count_work(
+            self._shape, self._recipe(method), TokenLengths(words, words), computing
+        ).working_bytes
 
     def _count_bytes(self, attempt: Attempt) -> int:
         train = [Tokens(tokens - learnt, learnt) for tokens, learnt in attempt.train_sizes]
-        return count_work(
-            self._shape, attempt.recipe, TokenLengths(train, train), bool(attempt.activations)
-        ).working_bytes
+        lengths = TokenLengths(train, train)
+        return count_work(self._shape, attempt.recipe, lengths, self._computing(attempt)).working_bytes
 
     def _time_steps(self, attempt: Attempt) -> dict[float, list[float]]:
         tries: dict[float, list[float]] = {}
@@ -195,36 +199,38 @@ class Probe:
         return tries
 
     def _step_work(self, attempt: Attempt, batch: Batch) -> float:
-        flops = attempt.method.count_flops(self._shape, attempt.recipe)
-        work = batch_flops(flops.training, *_sizes(batch)) + flops.per_step
-        return work - self._work_done_before(attempt, batch)
-
-    def _work_done_before(self, attempt: Attempt, batch: Batch) -> float:
-        """Of the frozen layers, where their activations are kept: no counted step or evaluation has it."""
-        if not attempt.activations:
-            return 0.0
-        flops = attempt.method.count_flops(self._shape, attempt.recipe)
-        return batch_flops(lambda tokens, learnt: flops.frozen(tokens), *_sizes(batch))
+        flops, load, before = self._count(attempt, batch)
+        return flops.forward(load) + flops.backward(load) + flops.per_step - before
 
     def _evaluation_work(self, attempt: Attempt) -> float:
+        work = 0.0
+        for rows in attempt.validation:
+            flops, load, before = self._count(attempt, attempt.make_batch("validation", rows))
+            work += flops.forward(load) - before
+        return work
+
+    def _count(self, attempt: Attempt, batch: Batch) -> tuple[Flops, Load, float]:
+        """And what of the frozen layers was done before, where their activations are kept."""
         flops = attempt.method.count_flops(self._shape, attempt.recipe)
-        batches = [attempt.make_batch("validation", rows) for rows in attempt.validation]
-        return sum(
-            batch_flops(flops.evaluation, *_sizes(batch)) - self._work_done_before(attempt, batch)
-            for batch in batches
-        )
+        computing, learnt = self._computing(attempt), batch.targets.numel()
+        load = load_batch(batch.lengths, learnt, batch.shared, flops, computing)
+        return flops, load, flops.frozen(load) * computing.in_rows
+
+    def _computing(self, attempt: Attempt) -> Computing:
+        return Computing.on(attempt.device.kind, self._shape, attempt.progress.precision)
 
     def _examples(self, split: Split) -> list[Example]:
         lengths = [count for count in WORDS_PER_EXAMPLE for _ in range(self._batch_size)]
         if split == "validation":
             lengths = [WORDS_PER_EXAMPLE[-1]] * VALIDATION_EXAMPLES
+        # No two begin alike: what texts share costs only once.
         return [
             Example(
-                prompt=_text(int(count * PROMPT_SHARE)),
+                prompt=_text(int(count * PROMPT_SHARE), first),
                 completion=_text(count - int(count * PROMPT_SHARE)),
                 split=split,
             )
-            for count in lengths
+            for first, count in enumerate(lengths)
         ]
 
     def _recipe(self, method: MethodName) -> Recipe:
@@ -274,14 +280,8 @@ def fit_line(points: list[tuple[float, float]]) -> tuple[float, float]:
     return constant, 1 / slope
 
 
-def _sizes(batch: Batch) -> tuple[int, int, int]:
-    """(sequences, the longest, learnt tokens)."""
-    sequences, longest = batch.input_ids.shape
-    return sequences, longest, batch.targets.numel()
-
-
-def _text(words: int) -> str:
-    return " ".join(islice(cycle(SENTENCE.split()), words))
+def _text(words: int, first: int = 0) -> str:
+    return " ".join(islice(cycle(SENTENCE.split()), first, first + words))
 
 
 # --- seconds ----------------------------------------------------------------------------------------------

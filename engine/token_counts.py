@@ -5,12 +5,13 @@ once for an empty message and added as a constant. Does not know datasets, metho
 """
 
 from collections.abc import Sequence
+from os.path import commonprefix
 from pathlib import Path
 
 from jinja2 import TemplateError
 
 from engine.contract.records import Example, TokenCounts
-from engine.conversation import render_prompt
+from engine.conversation import placeholder, render_prompt
 from engine.light_tokenizer import LightTokenizer, open_tokenizer
 from engine.models import read_shape
 
@@ -31,6 +32,7 @@ def count_tokens(model_folder: Path, examples: Sequence[Example]) -> TokenCounts
         prompt_tokens=[sum(parts) for parts in zip(alone, turns, strict=True)],
         completion_tokens=[tokens + END_TOKENS for tokens in completions],
         turn_tokens=turns,
+        shared_tokens=_count_shared(tokenizer, examples),
     )
 
 
@@ -39,6 +41,18 @@ def _count_template(tokenizer: LightTokenizer) -> int:
         return tokenizer.count([render_prompt(tokenizer, "")])[0]
     except (TemplateError, TypeError, ValueError, KeyError):
         return ASSUMED_TEMPLATE_TOKENS
+
+
+def _count_shared(tokenizer: LightTokenizer, examples: Sequence[Example]) -> int:
+    """The beginning of the template, and of the prompts where nothing is said before them."""
+    mark = placeholder(0)
+    try:
+        before = render_prompt(tokenizer, mark).partition(mark)[0]
+    except (TemplateError, TypeError, ValueError, KeyError):
+        before = ""
+    if not any(example.turns for example in examples):
+        before += commonprefix([example.prompt for example in examples])  # noqa: RUF071
+    return tokenizer.count([before])[0]
 
 
 def _count_turns(tokenizer: LightTokenizer, examples: Sequence[Example], alone: Sequence[int]) -> list[int]:

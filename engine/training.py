@@ -32,9 +32,10 @@ from engine.activations import Activations
 from engine.batches import Batch, make_batch, plan_epoch, plan_evaluation, read_examples, sizes, tokenize
 from engine.contract.failures import EngineFailure
 from engine.contract.records import Metric, Split
-from engine.device import Precision, choose_precision, detect_device, environment, peak_memory_bytes
+from engine.device import choose_precision, detect_device, environment, peak_memory_bytes
 from engine.evaluation import CompletionLoss, validation_loss
 from engine.journal import Commands, Journal
+from engine.machine import Precision
 from engine.methods import get_method, max_example_tokens
 from engine.mishaps import DivergedError, explain
 from engine.models import fingerprint, load_base, load_tokenizer, read_shape

@@ -6,27 +6,30 @@ Does not know how fast or how large any machine is; torch is not imported.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.contract.records import Recipe, Split, TokenCounts
+from engine.machine import Precision
 from engine.methods import MAX_EXAMPLE_TOKENS, get_method, max_example_tokens
+from engine.methods.flops import Load
 from engine.schedule import choose_validation_rows, count_steps, evaluation_steps
 
 if TYPE_CHECKING:
     from engine.methods.flops import Flops
     from engine.models import ModelShape
 
-# Held equal to those of `batches.py`, `evaluation.py` and `head_loss.py`, which import torch, by a test.
+# Held equal to those of the modules that import torch, by a test.
 BATCHES_PER_GROUP = 8
 EVALUATION_TOKENS = 1024
 LENGTH_MULTIPLE = 16
 HEAD_MULTIPLE = 128
 SCORES_AT_ONCE = 8_000_000
+ROWS_MULTIPLE = {"fp32": 8, "bf16": 128}
 
 
-COUNTING = 3
+COUNTING = 4
 """Raised when the same work is counted otherwise: rates that were measured before hold no longer."""
 
 
@@ -38,11 +41,31 @@ class Tokens(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Computing:
+    """How the trainer goes about it, as far as it changes the work."""
+
+    in_rows: bool
+    """As `llama_body.py` does: no padding, what texts share only once, activations kept of frozen layers."""
+    precision: Precision
+
+    @classmethod
+    def on(cls, device: str, shape: ModelShape, precision: Precision) -> Computing:
+        return cls(device == "cpu" and shape.is_plain_llama, precision)
+
+    @property
+    def number_bytes(self) -> int:
+        """Of what goes into a product."""
+        return 4 if self.precision == "fp32" else 2
+
+
+@dataclass(frozen=True)
 class TokenLengths:
     """The length of every example, by split."""
 
     train: list[Tokens]
     validation: list[Tokens]
+    shared: int = 0
+    """Tokens with which all of them begin."""
 
     @classmethod
     def from_counts(cls, counts: TokenCounts, splits: list[Split]) -> TokenLengths:
@@ -56,7 +79,7 @@ class TokenLengths:
             # Earlier turns make room for the completion; nothing else of a prompt does.
             dropped = min(max(prompt + completion - limit, 0), earlier)
             by_split[split].append(Tokens(prompt - dropped, completion))
-        return cls(by_split["train"], by_split["validation"])
+        return cls(by_split["train"], by_split["validation"], counts.shared_tokens)
 
 
 @dataclass(frozen=True)
@@ -80,21 +103,23 @@ class Work:
     """Beyond the libraries and the model as they lie there after loading."""
 
 
-def count_work(
-    shape: ModelShape, recipe: Recipe, lengths: TokenLengths, keeps_activations: bool = False
-) -> Work:
-    """`recipe` has every default filled in. Activations can be kept on a processor, of a plain Llama."""
+def count_work(shape: ModelShape, recipe: Recipe, lengths: TokenLengths, computing: Computing) -> Work:
+    """`recipe` has every default filled in."""
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
-    cut = TokenLengths(_cut(lengths.train, shape, recipe), _cut(lengths.validation, shape, recipe))
+    cut = TokenLengths(
+        _cut(lengths.train, shape, recipe), _cut(lengths.validation, shape, recipe), lengths.shared
+    )
     train = plan_training(cut.train, recipe.batch_size or 1)
     validation = plan_evaluation(_evaluated(cut, recipe, flops))
     steps = count_steps(len(cut.train), recipe)
-    epoch_flops = sum(_flops(flops.training, batch) + flops.per_step for batch in train)
-    evaluation_flops = sum(_flops(flops.evaluation, batch) for batch in validation)
+    train_loads, evaluation_loads = (
+        [_load(batch, cut.shared, flops, computing) for batch in batches] for batches in (train, validation)
+    )
+    epoch_flops = sum(flops.forward(load) + flops.backward(load) + flops.per_step for load in train_loads)
+    evaluation_flops = sum(map(flops.forward, evaluation_loads))
     train_once, evaluation_once = (
-        sum(_flops(lambda tokens, learnt: flops.frozen(tokens), batch) for batch in split) * keeps_activations
-        for split in (train, validation)
+        sum(map(flops.frozen, loads)) * computing.in_rows for loads in (train_loads, evaluation_loads)
     )
     return Work(
         steps=steps,
@@ -105,7 +130,7 @@ def count_work(
         training_shapes=_count_shapes(train),
         evaluation_shapes=_count_shapes(validation),
         trainable=method.count_trainable(shape, recipe),
-        working_bytes=count_working_bytes(shape, recipe, train, validation, keeps_activations),
+        working_bytes=count_working_bytes(shape, recipe, train, validation, computing),
     )
 
 
@@ -144,16 +169,26 @@ def _chunks(items: list[Tokens], size: int) -> list[list[Tokens]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def batch_flops(
-    per_sequence: Callable[[int, int], float], sequences: int, longest: int, learnt: int
-) -> float:
-    """Padding costs like tokens: all sequences are as long as the longest, and both sizes are rounded up."""
-    head = round_up(learnt, HEAD_MULTIPLE)
-    return sequences * per_sequence(round_up(longest, LENGTH_MULTIPLE), round(head / sequences))
+def _load(batch: list[Tokens], shared: int, flops: Flops, computing: Computing) -> Load:
+    return load_batch([sum(tokens) for tokens in batch], _learnt(batch), shared, flops, computing)
 
 
-def _flops(per_sequence: Callable[[int, int], float], batch: list[Tokens]) -> float:
-    return batch_flops(per_sequence, len(batch), max(map(sum, batch)), _learnt(batch))
+def load_batch(lengths: Sequence[int], learnt: int, shared: int, flops: Flops, computing: Computing) -> Load:
+    """Of texts that begin with `shared` tokens in common and hold `learnt` ones in all."""
+    virtual, head = flops.virtual_tokens, round_up(learnt, HEAD_MULTIPLE)
+    if not computing.in_rows:
+        positions = round_up(max(lengths), LENGTH_MULTIPLE) + virtual
+        tokens = len(lengths) * positions
+        return Load(tokens, tokens, tokens * positions, head)
+    positions = round_up(max(lengths) + virtual, LENGTH_MULTIPLE)
+    multiple = ROWS_MULTIPLE[computing.precision]
+    tokens = virtual + shared + sum(max(length - shared, 0) for length in lengths)
+    return Load(
+        layers=round_up(tokens + 1, multiple),
+        last=round_up(learnt + 1, multiple),
+        pairs=len(lengths) * positions**2,
+        learnt=head,
+    )
 
 
 def _learnt(batch: list[Tokens]) -> int:
@@ -175,43 +210,51 @@ def count_working_bytes(
     recipe: Recipe,
     train: list[list[Tokens]],
     validation: list[list[Tokens]],
-    keeps_activations: bool = False,
+    computing: Computing,
 ) -> int:
-    """What learns (gradient, two moments of Adam, the best so far: 4 bytes each), copies of the weights in
-    bf16, the largest batch, and the activations that are kept."""
+    """What learns (gradient, two moments of Adam, the best so far: 4 bytes each), copies of the weights for
+    the products, the largest batch, and the activations that are kept."""
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
     states = 16 * method.count_trainable(shape, recipe)
-    copies = 2 * (shape.layers * shape.layer_linear_parameters + shape.head_parameters)
-    batches = [_training_bytes(shape, flops, batch) for batch in train]
-    batches += [_evaluation_bytes(shape, batch, flops) for batch in validation]
+    copies = computing.number_bytes * shape.layers * shape.layer_linear_parameters
+    if computing.precision == "bf16":
+        copies += computing.number_bytes * shape.head_parameters
+    batches = [_training_bytes(shape, flops, batch, computing) for batch in train]
+    batches += [_evaluation_bytes(shape, flops, batch, computing) for batch in validation]
     kept = 0
-    if keeps_activations and flops.frozen_share:
+    if computing.in_rows and flops.frozen_share:
         kept = 2 * shape.hidden_size * sum(sum(tokens) for batch in [*train, *validation] for tokens in batch)
     return int(states + copies + max(batches, default=0) + kept)
 
 
-def _training_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens]) -> float:
-    # Kept for the way back, as in `llama_layer.py`: two rows of the hidden size in fp32; in bf16 queries,
-    # keys, values, what attention mixed, gate and up. Then one layer's gradients, and a piece of the scores.
+def _training_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens], computing: Computing) -> float:
+    # Kept for the way back, as in `llama_layer.py`: two rows of the hidden size in fp32; as they go into the
+    # products queries, keys, values, what attention mixed, gate and up. Then one layer's gradients, and a
+    # piece of the scores.
+    number = computing.number_bytes
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
-    per_layer = 8 * shape.hidden_size + 4 * (queries + keys) + 4 * shape.intermediate_size
-    tokens = _tokens_in_memory(flops, batch)
-    passing = 24 * shape.hidden_size + 14 * shape.intermediate_size + 12 * shape.heads * tokens / len(batch)
-    return tokens * (flops.layers_backward * per_layer + passing) + _scores_bytes(shape, batch)
-
-
-def _evaluation_bytes(shape: ModelShape, batch: list[Tokens], flops: Flops) -> float:
-    tokens = _tokens_in_memory(flops, batch)
-    return tokens * (16 * shape.hidden_size + 6 * shape.intermediate_size) + _scores_bytes(shape, batch)
-
-
-def _scores_bytes(shape: ModelShape, batch: list[Tokens]) -> float:
-    # A piece at a time, as in `head_loss.py`: bf16 and fp32, and rows of the hidden size with their gradient.
+    per_layer = 8 * shape.hidden_size + 2 * number * (queries + keys + shape.intermediate_size)
+    load = _load(batch, 0, flops, computing)
+    passing = (12 + 6 * number) * shape.hidden_size + 7 * number * shape.intermediate_size
+    looked_at = 12 * shape.heads * load.pairs
     return (
-        min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE) * 10 + _learnt(batch) * shape.hidden_size * 16
+        load.layers * (flops.layers_backward * per_layer + passing)
+        + looked_at
+        + _scores_bytes(shape, batch, computing)
     )
 
 
-def _tokens_in_memory(flops: Flops, batch: list[Tokens]) -> int:
-    return len(batch) * (round_up(max(map(sum, batch)), LENGTH_MULTIPLE) + flops.virtual_tokens)
+def _evaluation_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens], computing: Computing) -> float:
+    per_token = 16 * shape.hidden_size + 3 * computing.number_bytes * shape.intermediate_size
+    return _load(batch, 0, flops, computing).layers * per_token + _scores_bytes(shape, batch, computing)
+
+
+def _scores_bytes(shape: ModelShape, batch: list[Tokens], computing: Computing) -> float:
+    # A piece at a time, as in `head_loss.py`: in fp32, before and after it as it goes through the products,
+    # and rows of the hidden size with their gradient.
+    per_score = 4 if computing.precision == "fp32" else 10
+    return (
+        min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE) * per_score
+        + _learnt(batch) * shape.hidden_size * 16
+    )

@@ -128,6 +128,8 @@ class TokenCounts(Record):
     completion_tokens: list[int]
     turn_tokens: list[int] = []
     """How many of the prompt's tokens are those of earlier turns, which go first where it is too long."""
+    shared_tokens: int = 0
+    """Tokens with which all prompts begin."""
 
 
 class ReadingRequest(Record):

@@ -11,6 +11,24 @@ from engine.models import ModelShape
 
 
 @dataclass(frozen=True)
+class Load:
+    """What goes through a model together, in tokens."""
+
+    layers: float
+    last: float
+    """Through what follows the last attention."""
+    pairs: float
+    """Of a token and one that it looks at."""
+    learnt: float
+    """Through the head."""
+
+    @classmethod
+    def of_text(cls, tokens: float, learnt: float) -> "Load":
+        """One text alone."""
+        return cls(tokens, tokens, tokens * tokens, learnt)
+
+
+@dataclass(frozen=True)
 class Flops:
     """Work per token of a sequence; attention also grows with the tokens it looks at.
 
@@ -25,30 +43,42 @@ class Flops:
     head_forward: float
     """Per learnt token."""
     head_backward: float
+    layers: int
     layers_backward: int
     """Layers that gradients travel through, and whose activations must be kept for it."""
+    last_share: float
+    """Of one layer's linear maps, those that follow its attention."""
     frozen_share: float = 0.0
     """Of the body's forward: layers below all that learns, which make the same of a text in every pass."""
     virtual_tokens: int = 0
-    """Stand before every sequence and cost like its own tokens."""
+    """Stand before every text and cost like its own tokens."""
     per_step: float = 0.0
     """Once per optimizer step, whatever the batch."""
 
-    def evaluation(self, tokens: int, learnt_tokens: int) -> float:
-        """One sequence forward."""
-        length = tokens + self.virtual_tokens
-        body = length * (self.body_forward + length * self.attention_forward)
-        return body + learnt_tokens * self.head_forward
+    def forward(self, load: Load) -> float:
+        body = self._tokens(load, self.layers) * self.body_forward
+        return body + load.pairs * self.attention_forward + load.learnt * self.head_forward
 
-    def frozen(self, tokens: int) -> float:
-        """One sequence through the layers below all that learns."""
-        return self.frozen_share * tokens * (self.body_forward + tokens * self.attention_forward)
+    def backward(self, load: Load) -> float:
+        body = self._tokens(load, self.layers_backward) * self.body_backward
+        return body + load.pairs * self.attention_backward + load.learnt * self.head_backward
+
+    def frozen(self, load: Load) -> float:
+        """Through the layers below all that learns."""
+        return self.frozen_share * (load.layers * self.body_forward + load.pairs * self.attention_forward)
+
+    def evaluation(self, tokens: int, learnt_tokens: int) -> float:
+        """One text forward."""
+        return self.forward(Load.of_text(tokens + self.virtual_tokens, learnt_tokens))
 
     def training(self, tokens: int, learnt_tokens: int) -> float:
-        """One sequence forward and backward."""
-        length = tokens + self.virtual_tokens
-        backward = length * (self.body_backward + length * self.attention_backward)
-        return self.evaluation(tokens, learnt_tokens) + backward + learnt_tokens * self.head_backward
+        """One text forward and backward."""
+        load = Load.of_text(tokens + self.virtual_tokens, learnt_tokens)
+        return self.forward(load) + self.backward(load)
+
+    def _tokens(self, load: Load, layers: int) -> float:
+        """That go through each of `layers`, the last one among them, on average."""
+        return load.layers + (load.last - load.layers) * self.last_share / layers
 
 
 def base_flops(
@@ -61,6 +91,7 @@ def base_flops(
     # Scores and mixing: 2 x 2 x heads x head_dim a pair, and both factors of both products need gradients.
     attention = 4.0 * shape.heads * shape.head_dim
     head = 2.0 * shape.head_parameters
+    before = sum(inputs * outputs for inputs, outputs in shape.attention_inputs)
     return Flops(
         body_forward=forward,
         body_backward=activation_gradient + 2.0 * learnt_linear,
@@ -68,5 +99,7 @@ def base_flops(
         attention_backward=2.0 * attention * layers_backward,
         head_forward=head,
         head_backward=head * (2 if head_learns else 1),
+        layers=shape.layers,
         layers_backward=layers_backward,
+        last_share=1 - before / shape.layer_linear_parameters,
     )

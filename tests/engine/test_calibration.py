@@ -65,7 +65,7 @@ def test_a_real_calibration_measures_every_method(calibrated: tuple[Workspace, P
         assert rates.training_flops_per_second > 1e6
         assert rates.evaluation_flops_per_second > 1e6
         assert 0 <= rates.step_seconds < 1
-        assert rates.memory_overhead_bytes > 0
+        assert rates.memory_overhead_bytes >= 0
     assert 0.5 < calibration.loading_seconds < 60
     assert 0 <= calibration.shape_seconds < 5
     assert calibration.resident_bytes > 100_000_000

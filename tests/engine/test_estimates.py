@@ -15,7 +15,7 @@ from engine.contract.records import METHOD_NAMES, Estimate, Machine, MethodName,
 from engine.estimates import SPREAD_CALIBRATED, TYPICAL_SHARE, FinishedRun, estimate_run
 from engine.methods import get_method
 from engine.models import ModelShape
-from engine.work import TokenLengths, Tokens, count_work
+from engine.work import Computing, TokenLengths, Tokens, count_work
 
 SHAPE = ModelShape(
     parameters=6_229_248,
@@ -65,6 +65,9 @@ CALIBRATION = Calibration(
         ),
     ),
 )
+
+
+IN_ROWS = Computing(in_rows=True, precision="bf16")
 
 
 def examples(count: int, tokens: int = 80) -> TokenLengths:
@@ -154,7 +157,7 @@ def test_longer_examples_take_longer_and_more_memory(method_name: MethodName) ->
 def test_a_step_of_the_last_layers_is_the_least_work_and_one_of_all_layers_the_most() -> None:
     def flops_per_step(method: MethodName) -> float:
         recipe = get_method(method).build_recipe(Recipe(method=method, batch_size=8), 180)
-        work = count_work(SHAPE, recipe, examples(200))
+        work = count_work(SHAPE, recipe, examples(200), IN_ROWS)
         return work.training_flops / work.steps
 
     by_work = sorted(METHOD_NAMES, key=flops_per_step)
@@ -291,23 +294,31 @@ def test_the_counted_batches_hold_as_much_padding_as_the_trainers() -> None:
 
 
 def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None:
-    from engine import batches, estimates, evaluation, head_loss, training, work
+    from engine import batches, estimates, evaluation, head_loss, llama_body, training, work
+    from engine.device import DTYPES
 
     assert work.BATCHES_PER_GROUP == batches._BATCHES_PER_GROUP
     assert work.EVALUATION_TOKENS == batches._EVALUATION_TOKENS
     assert work.LENGTH_MULTIPLE == batches.LENGTH_MULTIPLE
     assert work.HEAD_MULTIPLE == evaluation._HEAD_MULTIPLE
     assert work.SCORES_AT_ONCE == head_loss._SCORES_AT_ONCE
+    for precision, dtype in DTYPES.items():
+        assert work.ROWS_MULTIPLE[precision] == llama_body._ROWS_MULTIPLE[dtype]
     assert estimates.SECONDS_BETWEEN_CHECKPOINTS == training.CHECKPOINT_SECONDS
     assert estimates.MOST_CHECKPOINT_SHARE == training.CHECKPOINT_SHARE
 
 
-def test_frozen_layers_count_once_where_their_activations_are_kept(method_name: MethodName) -> None:
+def test_frozen_layers_count_once_where_their_activations_are_kept(
+    method_name: MethodName, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = get_method(method_name).build_recipe(Recipe(method=method_name, epochs=5), 90)
-    again, once = (count_work(SHAPE, recipe, examples(100), keeps) for keeps in (False, True))
+    once = count_work(SHAPE, recipe, examples(100), IN_ROWS)
     if method_name != "last-layers":
-        assert once == again
+        assert once.once_flops == 0
         return
+    flops = get_method(method_name).count_flops(SHAPE, recipe)
+    monkeypatch.setattr(get_method(method_name), "count_flops", lambda *_: replace(flops, frozen_share=0.0))
+    again = count_work(SHAPE, recipe, examples(100), IN_ROWS)
     passes_saved = again.training_flops - once.training_flops
     evaluations_saved = again.evaluation_flops - once.evaluation_flops
     assert passes_saved / 5 + evaluations_saved == pytest.approx(once.once_flops)
