@@ -24,6 +24,13 @@ _WORTHWHILE_GAIN = 1.3
 _PROBE_ROUNDS = 8
 _PROBE_ROWS = 512
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+ROWS_MULTIPLE = {torch.float32: 8, torch.bfloat16: 128}
+"""To which the rows of a product are rounded up on a processor.
+
+In bf16 oneDNN compiles and keeps a kernel for every shape it meets: few shapes cost less time and memory.
+"""
+ATTENTION_BLOCK = {torch.float32: 64, torch.bfloat16: 512}
+"""So many positions at most look back together: what comes after the last of them costs nothing."""
 
 
 @dataclass(frozen=True)

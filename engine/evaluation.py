@@ -16,7 +16,7 @@ from engine.head_loss import summed_cross_entropy
 from engine.llama_body import LlamaBody, can_build
 from engine.machine import Precision
 
-# Few shapes, as in `batches.py`.
+# Few shapes cost less.
 _HEAD_MULTIPLE = 128
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engine.device import ROWS_MULTIPLE
+
 _SCORES_AT_ONCE = 8_000_000
 """32 MB in fp32. Larger pieces cost memory, smaller ones time."""
-_MULTIPLE = 128
-"""Rows of a piece are rounded up: oneDNN compiles and keeps a kernel for every shape it meets in bf16."""
 
 
 def summed_cross_entropy(rows: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
@@ -33,11 +33,12 @@ class _HeadLoss(torch.autograd.Function):
         row_gradients = torch.empty_like(rows) if learns_rows else None
         weight_gradient = torch.zeros_like(weight) if learns_weight else None
         loss = rows.new_zeros(())
-        at_once = max(_MULTIPLE, _SCORES_AT_ONCE // len(weight) // _MULTIPLE * _MULTIPLE)
+        multiple = ROWS_MULTIPLE[dtype]
+        at_once = max(multiple, _SCORES_AT_ONCE // len(weight) // multiple * multiple)
         for start in range(0, len(rows), at_once):
             wanted = targets[start : start + at_once]
             count = len(wanted)
-            piece = rows.new_zeros(-(-count // _MULTIPLE) * _MULTIPLE, rows.shape[1], dtype=dtype)
+            piece = rows.new_zeros(-(-count // multiple) * multiple, rows.shape[1], dtype=dtype)
             piece[:count] = rows[start : start + at_once]
             scores = (piece @ narrow.t()).float()
             places = (torch.arange(count), wanted)

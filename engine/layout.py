@@ -70,46 +70,54 @@ class Heads:
 class HeadIndex:
     """What attention reads for every head: indices into heads that stand one below another.
 
-    Heads of rows stand as (rows, heads), those of padded texts as (texts, heads, positions).
+    Heads of rows stand as (rows, heads), those of padded texts as (texts, heads, positions of a block).
     """
 
-    def __init__(self, layout: Layout, heads: Heads, wanted: Tensor | None) -> None:
-        """`wanted`: the rows whose outcome anyone reads, as `Layout.choose` gives them; None for all."""
-        every = torch.arange(layout.rows)
+    def __init__(self, layout: Layout, heads: Heads, blocks: Sequence[slice], wanted: Tensor | None) -> None:
+        """Padded queries stand block by block of their positions.
+
+        `wanted`: the rows whose outcome anyone reads, as `Layout.choose` gives them; None for all.
+        """
+        every, whole = torch.arange(layout.rows), [slice(0, layout.positions)]
         wanted = every if wanted is None else wanted
-        self.queries = _from_rows(layout.row_at, heads.turning, 0, heads.queries)
-        self.keys = _from_rows(layout.row_at, heads.turning, heads.queries, heads.keys)
-        self.values = _from_rows(layout.row_at, heads.all, heads.turning, heads.keys)
-        self.outcome = _from_texts(layout, wanted, heads.queries).flatten()
+        self.queries = _from_rows(layout.row_at, heads.turning, 0, heads.queries, blocks)
+        self.keys = _from_rows(layout.row_at, heads.turning, heads.queries, heads.keys, whole)
+        self.values = _from_rows(layout.row_at, heads.all, heads.turning, heads.keys, whole)
+        self.outcome = _from_texts(layout, wanted, heads.queries, blocks).flatten()
         """From padded queries to the wanted rows."""
 
         # Nothing comes back to a token that is not wanted, and to a shared one it comes in the first text.
         seen = wanted[wanted < layout.tokens]
         seen_at = torch.full_like(layout.row_at, len(wanted) - 1)
         seen_at[layout.text_of[seen], layout.position_of[seen]] = torch.arange(len(seen))
-        self.outcome_back = _from_rows(seen_at, heads.queries, 0, heads.queries)
+        self.outcome_back = _from_rows(seen_at, heads.queries, 0, heads.queries, blocks)
         """From the wanted rows to padded queries."""
 
         padded = layout.texts * layout.positions
         self.joint_back = torch.cat(
             [
-                _from_texts(layout, every, heads.queries),
-                _from_texts(layout, every, heads.keys) + padded * heads.queries,
-                _from_texts(layout, every, heads.keys) + padded * heads.turning,
+                _from_texts(layout, every, heads.queries, blocks),
+                _from_texts(layout, every, heads.keys, whole) + padded * heads.queries,
+                _from_texts(layout, every, heads.keys, whole) + padded * heads.turning,
             ],
             dim=1,
         ).flatten()
         """From padded queries, keys and values, one below another, to all rows."""
 
 
-def _from_rows(row_at: Tensor, width: int, first: int, count: int) -> Tensor:
-    """Of `count` heads from `first` on, where a row has `width` of them: by text, head, position."""
-    index: Tensor = row_at[:, None] * width + first + torch.arange(count)[:, None]
-    return index.flatten()
+def _from_rows(row_at: Tensor, width: int, first: int, count: int, blocks: Sequence[slice]) -> Tensor:
+    """Of `count` heads from `first` on, where a row has `width` of them: by block, text, head, position."""
+    heads = first + torch.arange(count)[:, None]
+    return torch.cat([(row_at[:, None, block] * width + heads).flatten() for block in blocks])
 
 
-def _from_texts(layout: Layout, rows: Tensor, count: int) -> Tensor:
-    """(rows, heads), where a padded text has `count` heads."""
+def _from_texts(layout: Layout, rows: Tensor, count: int, blocks: Sequence[slice]) -> Tensor:
+    """(rows, heads), where a padded text has `count` heads, which stand block by block."""
+    start, length = torch.empty(2, layout.positions, dtype=torch.long)
+    for block in blocks:
+        start[block], length[block] = block.start, block.stop - block.start
+    position = layout.position_of[rows, None]
+    start, length = start[position], length[position]
     head = layout.text_of[rows, None] * count + torch.arange(count)
-    index: Tensor = head * layout.positions + layout.position_of[rows, None]
+    index: Tensor = layout.texts * count * start + head * length + position - start
     return index

@@ -12,12 +12,10 @@ from torch import Tensor, nn
 
 from engine.attention import Attention
 from engine.batches import Batch
+from engine.device import ATTENTION_BLOCK, ROWS_MULTIPLE
 from engine.layout import Heads, Layout
 from engine.llama_layer import JointMap, LlamaLayer, Map
 from engine.models import is_plain_llama
-
-# oneDNN compiles and keeps a kernel for every shape it meets in bf16: few shapes cost less time and memory.
-_ROWS_MULTIPLE = {torch.float32: 8, torch.bfloat16: 128}
 
 
 def can_build(model: Any) -> bool:
@@ -75,7 +73,7 @@ class LlamaBody:
         """The rows below the first layer that is to be run."""
         virtual = self._model.get_prompt(batch_size=1)[0] if self._has_prompts and with_prompts else None
         layout = Layout(
-            batch.lengths, batch.shared, _ROWS_MULTIPLE[self._dtype], 0 if virtual is None else len(virtual)
+            batch.lengths, batch.shared, ROWS_MULTIPLE[self._dtype], 0 if virtual is None else len(virtual)
         )
         width = batch.input_ids.shape[1]
         places = layout.text_of * width + (layout.position_of - layout.virtual).clamp_(min=0)
@@ -87,7 +85,8 @@ class LlamaBody:
 
     def _attention(self, rows: Tensor, layout: Layout, wanted: Tensor | None = None) -> Attention:
         cosine, sine = self._rotary(rows, torch.arange(layout.positions)[None])
-        return Attention(layout, self._heads, cosine[0].float(), sine[0].float(), wanted)
+        block = ATTENTION_BLOCK[self._dtype]
+        return Attention(layout, self._heads, cosine[0].float(), sine[0].float(), block, wanted)
 
 
 def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:

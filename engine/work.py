@@ -27,6 +27,7 @@ LENGTH_MULTIPLE = 16
 HEAD_MULTIPLE = 128
 SCORES_AT_ONCE = 8_000_000
 ROWS_MULTIPLE = {"fp32": 8, "bf16": 128}
+ATTENTION_BLOCK = {"fp32": 64, "bf16": 512}
 
 
 COUNTING = 4
@@ -175,19 +176,21 @@ def _load(batch: list[Tokens], shared: int, flops: Flops, computing: Computing) 
 
 def load_batch(lengths: Sequence[int], learnt: int, shared: int, flops: Flops, computing: Computing) -> Load:
     """Of texts that begin with `shared` tokens in common and hold `learnt` ones in all."""
-    virtual, head = flops.virtual_tokens, round_up(learnt, HEAD_MULTIPLE)
+    virtual = flops.virtual_tokens
     if not computing.in_rows:
         positions = round_up(max(lengths), LENGTH_MULTIPLE) + virtual
         tokens = len(lengths) * positions
-        return Load(tokens, tokens, tokens * positions, head)
+        return Load(tokens, tokens, tokens * positions, round_up(learnt, HEAD_MULTIPLE))
     positions = round_up(max(lengths) + virtual, LENGTH_MULTIPLE)
     multiple = ROWS_MULTIPLE[computing.precision]
+    # Each looks back to the beginning, and ahead to the end of its block.
+    block = min(positions, ATTENTION_BLOCK[computing.precision])
     tokens = virtual + shared + sum(max(length - shared, 0) for length in lengths)
     return Load(
         layers=round_up(tokens + 1, multiple),
         last=round_up(learnt + 1, multiple),
-        pairs=len(lengths) * positions**2,
-        learnt=head,
+        pairs=len(lengths) * positions * (positions + block) / 2,
+        learnt=round_up(learnt, multiple),
     )
 
 

@@ -2,10 +2,10 @@
 
     python -m tests.benchmarks.limit --model starter-size --methods lora all-layers --rows 192
 
-The limit is what bf16 products of exactly the model's shapes reach, body and head apart, before and after the
-runs. The work is what `engine/methods/flops.py` counts for the real tokens alone: padding, everything
-element by element and the optimizer are losses here. A method that saves work it is counted for, as a cache
-of activations would, may come to more than 100 %.
+The limit is what products of exactly the model's shapes reach in bf16 or in fp32, whichever is faster here,
+body and head apart, before and after the runs. The work is what `engine/methods/flops.py` counts for the real
+tokens alone: padding, everything element by element and the optimizer are losses here. A method that saves
+work it is counted for, as a cache of activations does, may come to more than 100 %.
 """
 
 import sys
@@ -18,6 +18,8 @@ from statistics import median
 
 import torch
 
+from engine.device import DTYPES
+from engine.machine import Precision
 from engine.methods import get_method
 from engine.models import ModelShape, read_shape
 from tests.benchmarks.compare import BATCH_SIZE, Plan, build_parser, build_task, compare, lay_out
@@ -36,8 +38,9 @@ MEAN_TOKENS, LEARNT_SHARE = 135, 0.7
 
 @dataclass(frozen=True)
 class Limit:
-    """Operations per second of bf16 products."""
+    """Operations per second of products in one number format."""
 
+    precision: str
     body: float
     head: float
 
@@ -54,21 +57,26 @@ class Counted:
 
 
 def probe_limit(shape: ModelShape) -> Limit:
+    """In the faster number format."""
+    return max((probe_format(shape, precision) for precision in DTYPES), key=lambda limit: limit.body)
+
+
+def probe_format(shape: ModelShape, precision: Precision) -> Limit:
     """Of one batch through all linear maps of a layer, and through the head at the tokens that are learnt."""
-    tokens = BATCH_SIZE * MEAN_TOKENS
+    tokens, dtype = BATCH_SIZE * MEAN_TOKENS, DTYPES[precision]
     maps = list(shape.projections.values())
-    seconds = sum(time_product(tokens, inputs, outputs) for inputs, outputs in maps)
+    seconds = sum(time_product(dtype, tokens, inputs, outputs) for inputs, outputs in maps)
     body = sum(2 * tokens * inputs * outputs for inputs, outputs in maps) / seconds
     learnt = int(LEARNT_SHARE * tokens)
-    head_seconds = time_product(learnt, shape.hidden_size, shape.vocabulary)
-    return Limit(body, 2 * learnt * shape.head_parameters / head_seconds)
+    head_seconds = time_product(dtype, learnt, shape.hidden_size, shape.vocabulary)
+    return Limit(precision, body, 2 * learnt * shape.head_parameters / head_seconds)
 
 
-def time_product(rows: int, inputs: int, outputs: int) -> float:
-    left = torch.randn(rows, inputs, dtype=torch.bfloat16)
-    right = torch.randn(outputs, inputs, dtype=torch.bfloat16).t()
+def time_product(dtype: torch.dtype, rows: int, inputs: int, outputs: int) -> float:
+    left = torch.randn(rows, inputs, dtype=dtype)
+    right = torch.randn(outputs, inputs, dtype=dtype).t()
     # Memory that is touched for the first time is slow, and no limit of the processor's.
-    product = torch.empty(rows, outputs, dtype=torch.bfloat16)
+    product = torch.empty(rows, outputs, dtype=dtype)
     least = float("inf")
     until = time.perf_counter() + PROBE_SECONDS
     while time.perf_counter() < until:
@@ -89,7 +97,7 @@ def count(shape: ModelShape, rows: list[Row], task: Task) -> Counted:
 
 
 def best(one: Limit, other: Limit) -> Limit:
-    return Limit(max(one.body, other.body), max(one.head, other.head))
+    return Limit(one.precision, max(one.body, other.body), max(one.head, other.head))
 
 
 def measured(run: Run | SideError) -> Run:
@@ -100,7 +108,8 @@ def measured(run: Run | SideError) -> Run:
 
 def render(runs: list[Run], folder: Path, shape: ModelShape, limit: Limit) -> str:
     """The limit in words, and a line for each method."""
-    rates = f"bf16 products: body {limit.body / 1e9:,.0f} GFLOP/s, head {limit.head / 1e9:,.0f} GFLOP/s"
+    body, head = (f"{rate / 1e9:,.0f} GFLOP/s" for rate in (limit.body, limit.head))
+    rates = f"{limit.precision} products: body {body}, head {head}"
     titles = ("model, method", "GFLOP counted", "s at the limit", "s measured (median)", "share of the limit")
     rows, lines = read_rows(rows_file(folder)), []
     for cell, group in groupby(runs, key=lambda run: (run.model, run.method, run.epochs)):

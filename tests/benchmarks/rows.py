@@ -26,10 +26,15 @@ class Row:
     learnt: list[bool]
 
 
+def read_sample() -> list[tuple[str, str]]:
+    """(prompt, text) of every example of the sample voice."""
+    with SAMPLE.open(encoding="utf-8", newline="") as lines:
+        return [(row["Prompt"], row["Text"]) for row in csv.DictReader(lines)]
+
+
 def make_rows(tokenizer: Any, count: int) -> list[Row]:
     """Each text with the beginning of another, which is a different one in every pass over the sample."""
-    with SAMPLE.open(encoding="utf-8", newline="") as lines:
-        sample = [(row["Prompt"], row["Text"]) for row in csv.DictReader(lines)]
+    sample = read_sample()
     pairs = []
     for number in range(count):
         turn, place = divmod(number, len(sample))

@@ -294,8 +294,8 @@ def test_the_counted_batches_hold_as_much_padding_as_the_trainers() -> None:
 
 
 def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None:
-    from engine import batches, estimates, evaluation, head_loss, llama_body, training, work
-    from engine.device import DTYPES
+    from engine import batches, estimates, evaluation, head_loss, training, work
+    from engine.device import ATTENTION_BLOCK, DTYPES, ROWS_MULTIPLE
 
     assert work.BATCHES_PER_GROUP == batches._BATCHES_PER_GROUP
     assert work.EVALUATION_TOKENS == batches._EVALUATION_TOKENS
@@ -303,7 +303,8 @@ def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None
     assert work.HEAD_MULTIPLE == evaluation._HEAD_MULTIPLE
     assert work.SCORES_AT_ONCE == head_loss._SCORES_AT_ONCE
     for precision, dtype in DTYPES.items():
-        assert work.ROWS_MULTIPLE[precision] == llama_body._ROWS_MULTIPLE[dtype]
+        assert work.ROWS_MULTIPLE[precision] == ROWS_MULTIPLE[dtype]
+        assert work.ATTENTION_BLOCK[precision] == ATTENTION_BLOCK[dtype]
     assert estimates.SECONDS_BETWEEN_CHECKPOINTS == training.CHECKPOINT_SECONDS
     assert estimates.MOST_CHECKPOINT_SHARE == training.CHECKPOINT_SHARE
 

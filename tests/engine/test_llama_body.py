@@ -11,6 +11,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from engine.batches import Batch
 from engine.contract.records import MethodName, Recipe
+from engine.device import ATTENTION_BLOCK
 from engine.llama_body import LlamaBody, can_build
 from engine.methods import get_method
 
@@ -80,10 +81,16 @@ def find_gradients(model: Any, run: Callable[[], Tensor]) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("key_heads", [1, 2, 4])
-@pytest.mark.parametrize("shared", [0, SHARED])
+@pytest.mark.parametrize(("shared", "block"), [(0, 512), (SHARED, 512), (SHARED, 16)])
 def test_hidden_states_and_gradients_are_those_of_transformers(
-    method_name: MethodName, shared: int, key_heads: int, dtype: torch.dtype
+    method_name: MethodName,
+    shared: int,
+    block: int,
+    key_heads: int,
+    dtype: torch.dtype,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setitem(ATTENTION_BLOCK, dtype, block)
     model, batch = build_model(method_name, build_config(num_key_value_heads=key_heads)), build_batch(shared)
     assert batch.shared == shared
     assert can_build(model)
