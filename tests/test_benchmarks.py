@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.measuring import Run
+from tests.benchmarks.parity import strays
 from tests.benchmarks.table import find_strayed, render_ratios, summarize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +66,21 @@ def test_the_share_of_the_limit_is_told() -> None:
     done = call("limit", "--model", "tiny", "--rows", "24", "--methods", "lora", "--rounds", "1")
     assert done.returncode == 0, done.stderr
     assert "| tiny, lora, 1 epoch |" in done.stdout
+
+
+@pytest.mark.slow
+def test_ours_learns_as_much_as_a_plain_loop() -> None:
+    work = ("--methods", "lora", "--arms", "ours fp32", "--seeds", "2", "--steps", "42")
+    done = call("parity", *work)
+    assert done.returncode == 0, done.stderr
+    assert "| lora | ours fp32 |" in done.stdout
+
+
+@pytest.mark.parametrize(("losses", "expected"), [([1.9, 2.1, 2.5], False), ([2.7, 2.6, 2.1], True)])
+def test_a_loss_strays_that_lies_more_than_a_spread_outside_of_the_plain_ones(
+    losses: list[float], expected: bool
+) -> None:
+    assert strays(losses, plain=[2.0, 2.2, 2.1]) is expected
 
 
 def test_the_ratio_is_that_of_the_medians() -> None:
