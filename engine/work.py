@@ -54,9 +54,14 @@ class Computing:
         return cls(device == "cpu" and shape.is_plain_llama, precision)
 
     @property
+    def narrows(self) -> bool:
+        """Whether what goes into a product is narrower than the weights that learn."""
+        return self.precision != "fp32"
+
+    @property
     def number_bytes(self) -> int:
         """Of what goes into a product."""
-        return 4 if self.precision == "fp32" else 2
+        return 2 if self.narrows else 4
 
 
 @dataclass(frozen=True)
@@ -220,15 +225,14 @@ def count_working_bytes(
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
     states = 16 * method.count_trainable(shape, recipe)
-    copies = computing.number_bytes * shape.layers * shape.layer_linear_parameters
-    if computing.precision == "bf16":
-        copies += computing.number_bytes * shape.head_parameters
+    copied = shape.layers * shape.layer_linear_parameters * (computing.in_rows or computing.narrows)
+    copied += shape.head_parameters * computing.narrows
     batches = [_training_bytes(shape, flops, batch, computing) for batch in train]
     batches += [_evaluation_bytes(shape, flops, batch, computing) for batch in validation]
     kept = 0
     if computing.in_rows and flops.frozen_share:
         kept = 2 * shape.hidden_size * sum(sum(tokens) for batch in [*train, *validation] for tokens in batch)
-    return int(states + copies + max(batches, default=0) + kept)
+    return int(states + copied * computing.number_bytes + max(batches, default=0) + kept)
 
 
 def _training_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens], computing: Computing) -> float:
@@ -256,7 +260,7 @@ def _evaluation_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens], comp
 def _scores_bytes(shape: ModelShape, batch: list[Tokens], computing: Computing) -> float:
     # A piece at a time, as in `head_loss.py`: in fp32, before and after it as it goes through the products,
     # and rows of the hidden size with their gradient.
-    per_score = 4 if computing.precision == "fp32" else 10
+    per_score = 10 if computing.narrows else 4
     return (
         min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE) * per_score
         + _learnt(batch) * shape.hidden_size * 16
