@@ -33,6 +33,10 @@ ATTENTION_BLOCK = {torch.float32: 64, torch.bfloat16: 512}
 """So many positions at most look back together: what comes after the last of them costs nothing."""
 
 
+ARITHMETIC = 2
+"""Raised when the trainer adds up the same numbers in another order."""
+
+
 @dataclass(frozen=True)
 class Device:
     """Where the numbers live."""
@@ -108,6 +112,7 @@ def environment(device: Device, precision: Precision) -> dict[str, str | int]:
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),
         "precision": precision,
+        "arithmetic": ARITHMETIC,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import faults
+from engine import device, faults
 from engine.contract.records import Example, MethodName
 from engine.journal import Commands, Journal
 from engine.methods import get_method
@@ -240,6 +240,18 @@ def test_killed_in_the_middle_it_ends_with_the_very_same_bits(name: MethodName, 
     assert broken.artefact_digest() == whole.artefact_digest()
     assert train_loss_by_step(broken) == train_loss_by_step(whole)
     assert [line.resumed_from_step for line in broken.journal() if line.resumed_from_step] == [3]
+
+
+def test_resumed_by_a_trainer_that_adds_up_in_another_order_it_does_not_call_itself_exact(
+    order_run: OrderRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = order_run("lora")
+    train_here(run, at_step=3, say=b"pause\n")
+    monkeypatch.setattr(device, "ARITHMETIC", device.ARITHMETIC + 1)
+    run.next_attempt()
+    result = train_here(run)
+    assert result.outcome == "succeeded"
+    assert not result.exact_resume
 
 
 def test_killed_between_saving_and_the_result_it_publishes_again(order_run: OrderRun) -> None:
