@@ -369,13 +369,11 @@ class LiveEngine:
 
     def trainers(self, run_id: str) -> list[psutil.Process]:
         """Living trainers of this run, whoever started them: those that work in its folder."""
-        folder = str(self.workspace.run(run_id).root)
-        return [process for process in self._all_trainers() if process.cwd() == folder]
+        return self._trainers_in(self.workspace.run(run_id).root)
 
     def standbys(self) -> list[psutil.Process]:
         """Living trainers without a run."""
-        root = str(self.workspace.root)
-        return [process for process in self._all_trainers() if process.cwd() == root]
+        return self._trainers_in(self.workspace.root)
 
     def wait_for_standby(self, seconds: float = 60) -> psutil.Process:
         """The trainer kept ready, once it has loaded everything."""
@@ -388,7 +386,7 @@ class LiveEngine:
 
     def generators(self) -> list[psutil.Process]:
         children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "engine.generation" in child.cmdline()]
+        return [child for child in children if "engine.generation" in self._seen(child)[0]]
 
     def kill(self) -> None:
         """As a power cut would: no word, no time."""
@@ -408,16 +406,21 @@ class LiveEngine:
         except (httpx.HTTPError, ValueError):
             return False
 
-    def _all_trainers(self) -> list[psutil.Process]:
+    def _trainers_in(self, folder: Path) -> list[psutil.Process]:
         found = []
         for process in psutil.process_iter():
-            try:
-                words, state = process.cmdline(), process.status()
-            except psutil.Error:
-                continue
-            if words[-2:] == [TRAINER, str(self.workspace.root)] and state != psutil.STATUS_ZOMBIE:
+            words, place = self._seen(process)
+            if words[-2:] == [TRAINER, str(self.workspace.root)] and place == str(folder):
                 found.append(process)
         return found
+
+    @staticmethod
+    def _seen(process: psutil.Process) -> tuple[list[str], str]:
+        """Command line and folder of a living process; nothing of one that has ended, reaped or not."""
+        try:
+            return process.cmdline(), process.cwd()
+        except psutil.Error:
+            return [], ""
 
 
 @pytest.fixture
