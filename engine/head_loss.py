@@ -9,10 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.device import ROWS_MULTIPLE
-
-_SCORES_AT_ONCE = 8_000_000
-"""32 MB in fp32. Larger pieces cost memory, smaller ones time."""
+from engine.device import ROWS_MULTIPLE, SCORES_AT_ONCE
 
 
 def summed_cross_entropy(rows: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
@@ -34,13 +31,13 @@ class _HeadLoss(torch.autograd.Function):
         weight_gradient = torch.zeros_like(weight) if learns_weight else None
         loss = rows.new_zeros(())
         multiple = ROWS_MULTIPLE[dtype]
-        at_once = max(multiple, _SCORES_AT_ONCE // len(weight) // multiple * multiple)
+        at_once = max(multiple, SCORES_AT_ONCE[dtype] // len(weight) // multiple * multiple)
         for start in range(0, len(rows), at_once):
             wanted = targets[start : start + at_once]
             count = len(wanted)
             piece = rows.new_zeros(-(-count // multiple) * multiple, rows.shape[1], dtype=dtype)
             piece[:count] = rows[start : start + at_once]
-            scores = (piece @ narrow.t()).float()
+            scores = _score(piece, narrow)
             places = (torch.arange(count), wanted)
             # In place, and the exponential only once: what is as wide as the vocabulary costs most here.
             scores -= scores.amax(dim=1, keepdim=True)
@@ -56,7 +53,7 @@ class _HeadLoss(torch.autograd.Function):
             if row_gradients is not None:
                 row_gradients[start : start + at_once] = (surprise @ narrow)[:count]
             if weight_gradient is not None:
-                weight_gradient += surprise.t() @ piece
+                _add_product(weight_gradient, surprise.t(), piece)
         ctx.gradients = row_gradients, weight_gradient
         return loss
 
@@ -67,3 +64,22 @@ class _HeadLoss(torch.autograd.Function):
         )
         ctx.gradients = None
         return row_gradients, weight_gradient, None, None
+
+
+def _score(rows: Tensor, weight: Tensor) -> Tensor:
+    """(rows, vocabulary), in fp32.
+
+    A product this wide and low is made faster the other way round in fp32, and what comes after does not mind
+    how it lies in memory.
+    """
+    if weight.dtype == torch.float32:
+        return (weight @ rows.t()).t()
+    return (rows @ weight.t()).float()
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """Into `total`, in fp32, whatever the factors are in."""
+    if total.dtype == left.dtype:
+        total.addmm_(left, right)
+    else:
+        total += left @ right

@@ -37,6 +37,7 @@ class LlamaBody:
         self._heads = Heads(base.config.num_attention_heads, base.config.num_key_value_heads)
         epsilon = base.config.rms_norm_eps
         self.layers = [_build_layer(epsilon, layer, dtype) for layer in base.model.layers]
+        _leave_file(model, self.layers)
 
     @property
     def frozen_layers(self) -> int:
@@ -104,6 +105,14 @@ def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
         gate_and_up=join([inner.gate_proj, inner.up_proj]),
         down=join([inner.down_proj]),
     )
+
+
+def _leave_file(model: Any, layers: Sequence[LlamaLayer]) -> None:
+    """Copy what has not moved into a `JointMap`: one weight in the mapped file keeps all of it in memory."""
+    moved = {joint.weight.untyped_storage().data_ptr() for layer in layers for joint in layer.maps}
+    for parameter in model.parameters():
+        if parameter.untyped_storage().data_ptr() not in moved:
+            parameter.data = parameter.data.clone()
 
 
 def _read_map(module: Any) -> Map:

@@ -37,8 +37,9 @@ class Map:
 class JointMap:
     """Maps that read the same input, as one product; the sum of their ranks is `extra` (0 without LoRA).
 
-    The weights lie side by side in `dtype`: [W | scale B], one row for each output. A frozen weight is
-    written once, one that learns before every use.
+    The weights lie side by side in `dtype`: [W | scale B], one row for each output. Those that are in `dtype`
+    already move in: each becomes a view of its part, so that nothing is kept twice. Of any other a copy
+    stands here, written once if it is frozen, before every use if it learns.
     """
 
     def __init__(self, maps: Sequence[Map], dtype: torch.dtype) -> None:
@@ -52,6 +53,7 @@ class JointMap:
         self.weight = torch.zeros(shape, dtype=dtype)
         self.down = torch.empty(self.extra, self.inputs, dtype=dtype)
         self._write_weights()
+        self._outdates = self.learns and any(one.weight.dtype != dtype for one in maps)
 
     @property
     def parameters(self) -> list[Tensor]:
@@ -64,7 +66,7 @@ class JointMap:
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over what has been learnt since the last use."""
-        if self.learns:
+        if self._outdates:
             self._write_weights()
         row, column = 0, 0
         for one, outputs, rank in zip(self.maps, self.outputs, self.ranks, strict=True):
@@ -78,7 +80,10 @@ class JointMap:
     def _write_weights(self) -> None:
         row = 0
         for one, outputs in zip(self.maps, self.outputs, strict=True):
-            self.weight[row : row + outputs, : self.inputs] = one.weight
+            place = self.weight[row : row + outputs, : self.inputs]
+            place.copy_(one.weight)
+            if one.weight.dtype == place.dtype:
+                one.weight.data = place
             row += outputs
 
     def room_for(self, rows: int) -> Tensor:

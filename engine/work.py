@@ -25,13 +25,13 @@ BATCHES_PER_GROUP = 8
 EVALUATION_TOKENS = 1024
 LENGTH_MULTIPLE = 16
 HEAD_MULTIPLE = 128
-SCORES_AT_ONCE = 8_000_000
+SCORES_AT_ONCE = {"fp32": 16_000_000, "bf16": 8_000_000}
 ROWS_MULTIPLE = {"fp32": 8, "bf16": 128}
 ATTENTION_BLOCK = {"fp32": 64, "bf16": 512}
 
 
-COUNTING = 4
-"""Raised when the same work is counted otherwise: rates that were measured before hold no longer."""
+COUNTING = 5
+"""Raised when the same work or memory is counted otherwise: what was measured before holds no longer."""
 
 
 class Tokens(NamedTuple):
@@ -225,8 +225,7 @@ def count_working_bytes(
     method = get_method(recipe.method)
     flops = method.count_flops(shape, recipe)
     states = 16 * method.count_trainable(shape, recipe)
-    copied = shape.layers * shape.layer_linear_parameters * (computing.in_rows or computing.narrows)
-    copied += shape.head_parameters * computing.narrows
+    copied = (shape.layers * shape.layer_linear_parameters + shape.head_parameters) * computing.narrows
     batches = [_training_bytes(shape, flops, batch, computing) for batch in train]
     batches += [_evaluation_bytes(shape, flops, batch, computing) for batch in validation]
     kept = 0
@@ -262,6 +261,6 @@ def _scores_bytes(shape: ModelShape, batch: list[Tokens], computing: Computing) 
     # and rows of the hidden size with their gradient.
     per_score = 10 if computing.narrows else 4
     return (
-        min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE) * per_score
+        min(_learnt(batch) * shape.vocabulary, SCORES_AT_ONCE[computing.precision]) * per_score
         + _learnt(batch) * shape.hidden_size * 16
     )

@@ -294,17 +294,17 @@ def test_the_counted_batches_hold_as_much_padding_as_the_trainers() -> None:
 
 
 def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None:
-    from engine import batches, estimates, evaluation, head_loss, training, work
-    from engine.device import ATTENTION_BLOCK, DTYPES, ROWS_MULTIPLE
+    from engine import batches, estimates, evaluation, training, work
+    from engine.device import ATTENTION_BLOCK, DTYPES, ROWS_MULTIPLE, SCORES_AT_ONCE
 
     assert work.BATCHES_PER_GROUP == batches._BATCHES_PER_GROUP
     assert work.EVALUATION_TOKENS == batches._EVALUATION_TOKENS
     assert work.LENGTH_MULTIPLE == batches.LENGTH_MULTIPLE
     assert work.HEAD_MULTIPLE == evaluation._HEAD_MULTIPLE
-    assert work.SCORES_AT_ONCE == head_loss._SCORES_AT_ONCE
     for precision, dtype in DTYPES.items():
         assert work.ROWS_MULTIPLE[precision] == ROWS_MULTIPLE[dtype]
         assert work.ATTENTION_BLOCK[precision] == ATTENTION_BLOCK[dtype]
+        assert work.SCORES_AT_ONCE[precision] == SCORES_AT_ONCE[dtype]
     assert estimates.SECONDS_BETWEEN_CHECKPOINTS == training.CHECKPOINT_SECONDS
     assert estimates.MOST_CHECKPOINT_SHARE == training.CHECKPOINT_SHARE
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from engine.device import SCORES_AT_ONCE
 from engine.head_loss import summed_cross_entropy
 
 
@@ -20,7 +21,7 @@ def build_inputs(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def test_value_and_gradients_are_those_of_the_definition(
     count: int, learns_weight: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.head_loss._SCORES_AT_ONCE", 1)
+    monkeypatch.setitem(SCORES_AT_ONCE, torch.float32, 1)
     rows, weight, targets = build_inputs(count)
     results = []
     for make in (

@@ -1,7 +1,11 @@
 """Our layers give what transformers' layers give, forward and back, with every method around them."""
 
+import gc
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +18,7 @@ from engine.contract.records import MethodName, Recipe
 from engine.device import ATTENTION_BLOCK
 from engine.llama_body import LlamaBody, can_build
 from engine.methods import get_method
+from engine.models import load_base
 
 LENGTHS = (17, 20, 9)
 SHARED = 4
@@ -114,6 +119,30 @@ def test_what_has_been_learnt_is_seen_at_the_next_use(method_name: MethodName) -
             if parameter.requires_grad:
                 parameter.mul_(1.5)
     assert torch.allclose(body.run(BATCH), run_reference(model), atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_weights_in_the_number_format_of_the_products_are_kept_once(
+    method_name: MethodName, dtype: torch.dtype
+) -> None:
+    maps = [joint for layer in LlamaBody(build_model(method_name), dtype).layers for joint in layer.maps]
+    for joint in maps:
+        places = {part.weight.untyped_storage().data_ptr() for part in joint.maps}
+        joint_place = joint.weight.untyped_storage().data_ptr()
+        assert (places == {joint_place}) if dtype == torch.float32 else (joint_place not in places)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process's memory")
+def test_the_models_file_is_let_go_of_once_its_weights_have_moved(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    model = load_base(folder)
+    maps = Path("/proc/self/maps")
+    assert str(folder) in maps.read_text("utf-8")
+    LlamaBody(model, torch.float32)
+    gc.collect()
+    assert str(folder) not in maps.read_text("utf-8")
 
 
 def test_nothing_frozen_gets_a_gradient_and_frozen_layers_keep_nothing() -> None:
