@@ -28,7 +28,7 @@ class _HeadLoss(torch.autograd.Function):
         learns_rows, learns_weight = ctx.needs_input_grad[:2]
         narrow = weight.to(dtype)
         row_gradients = torch.empty_like(rows) if learns_rows else None
-        weight_gradient = torch.zeros_like(weight) if learns_weight else None
+        weight_gradient: Tensor | None = None
         loss = rows.new_zeros(())
         multiple = ROWS_MULTIPLE[dtype]
         at_once = max(multiple, SCORES_AT_ONCE[dtype] // len(weight) // multiple * multiple)
@@ -52,8 +52,8 @@ class _HeadLoss(torch.autograd.Function):
             surprise = scores.to(dtype)
             if row_gradients is not None:
                 row_gradients[start : start + at_once] = (surprise @ narrow)[:count]
-            if weight_gradient is not None:
-                _add_product(weight_gradient, surprise.t(), piece)
+            if learns_weight:
+                weight_gradient = _add_product(weight_gradient, surprise.t(), piece)
         ctx.gradients = row_gradients, weight_gradient
         return loss
 
@@ -77,9 +77,10 @@ def _score(rows: Tensor, weight: Tensor) -> Tensor:
     return (rows @ weight.t()).float()
 
 
-def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
-    """Into `total`, in fp32, whatever the factors are in."""
+def _add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:
+    """`total`, nothing at first, and the product: in fp32, whatever the factors are in."""
+    if total is None:
+        return (left @ right).float()
     if total.dtype == left.dtype:
-        total.addmm_(left, right)
-    else:
-        total += left @ right
+        return total.addmm_(left, right)
+    return total.add_(left @ right)

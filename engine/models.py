@@ -86,13 +86,14 @@ class ModelShape:
         }
 
     @property
-    def attention_inputs(self) -> list[tuple[int, int]]:
-        """Of those maps, the ones that come before attention."""
-        return [self.projections[name] for name in ("q_proj", "k_proj", "v_proj")]
-
-    @property
     def layer_linear_parameters(self) -> int:
         return sum(inputs * outputs for inputs, outputs in self.projections.values())
+
+    @property
+    def attention_input_parameters(self) -> int:
+        """Of those, what comes before attention."""
+        before = (self.projections[name] for name in ("q_proj", "k_proj", "v_proj"))
+        return sum(inputs * outputs for inputs, outputs in before)
 
     @property
     def head_parameters(self) -> int:

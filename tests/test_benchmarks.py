@@ -1,12 +1,15 @@
 """The benchmark still runs: ours and the plainest peer on a tiny model, and the arithmetic of its tables."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from engine.contract.records import Estimate, Metric
+from tests.benchmarks.estimates import Outcome, Told, do_hold
 from tests.benchmarks.measuring import Run
 from tests.benchmarks.parity import strays
 from tests.benchmarks.table import find_strayed, render_ratios, summarize
@@ -74,6 +77,46 @@ def test_ours_learns_as_much_as_a_plain_loop() -> None:
     done = call("parity", *work)
     assert done.returncode == 0, done.stderr
     assert "| lora | ours fp32 |" in done.stdout
+
+
+@pytest.mark.slow
+def test_estimates_are_held_against_runs_that_are_cut_short() -> None:
+    asked = ("--rows", "64", "--methods", "lora:20", "last-layers:20", "--most-steps", "4")
+    done = call("estimates", "--model", "tiny", *asked)
+    steps = re.findall(r"^\| tiny, .*? \| 64 \| (\d+) \((\d+)\) \|", done.stdout, re.MULTILINE)
+    assert [planned for planned, _ in steps] == ["160", "160"], done.stderr
+    assert all(int(taken) < 100 for _, taken in steps)
+    assert "Time off by" in done.stdout
+
+
+def make_outcome(seconds: float, gigabytes: float = 1.0) -> Outcome:
+    said = Estimate.model_construct(seconds=100.0, seconds_range=(80.0, 130.0), peak_memory_bytes=10**9)
+    return Outcome("tiny", 100, said, 10, seconds, int(gigabytes * 10**9))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([make_outcome(90), make_outcome(110), make_outcome(128)], True),
+        ([make_outcome(118), make_outcome(120), make_outcome(100)], False),
+        ([make_outcome(100), make_outcome(100), make_outcome(131)], False),
+        ([make_outcome(100), make_outcome(100, gigabytes=1.16)], False),
+    ],
+)
+def test_estimates_hold_in_the_median_within_the_range_and_in_memory(
+    outcomes: list[Outcome], expected: bool
+) -> None:
+    assert do_hold(outcomes) is expected
+
+
+def test_the_pace_of_a_run_is_read_without_its_evaluations_and_its_first_steps() -> None:
+    def point(step: int, seconds: float, validation_loss: float | None = None) -> Metric:
+        return Metric(attempt=1, step=step, epoch=0, seconds=seconds, validation_loss=validation_loss)
+
+    told = Told([point(0, 1.0, 3.0), point(1, 3.0), point(2, 4.0), point(2, 4.5, 2.5), point(3, 5.75)])
+    assert told.steps == 3
+    assert told.step_seconds(warm=1) == [1.0, 1.25]
+    assert told.evaluation_seconds() == [1.0, 0.5]
 
 
 @pytest.mark.parametrize(("losses", "expected"), [([1.9, 2.1, 2.5], False), ([2.7, 2.6, 2.1], True)])

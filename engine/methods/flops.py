@@ -15,6 +15,7 @@ class Load:
     """What goes through a model together, in tokens."""
 
     layers: float
+    """Through every layer, up to the last attention."""
     last: float
     """Through what follows the last attention."""
     pairs: float
@@ -91,7 +92,6 @@ def base_flops(
     # Scores and mixing: 2 x 2 x heads x head_dim a pair, and both factors of both products need gradients.
     attention = 4.0 * shape.heads * shape.head_dim
     head = 2.0 * shape.head_parameters
-    before = sum(inputs * outputs for inputs, outputs in shape.attention_inputs)
     return Flops(
         body_forward=forward,
         body_backward=activation_gradient + 2.0 * learnt_linear,
@@ -101,5 +101,5 @@ def base_flops(
         head_backward=head * (2 if head_learns else 1),
         layers=shape.layers,
         layers_backward=layers_backward,
-        last_share=1 - before / shape.layer_linear_parameters,
+        last_share=1 - shape.attention_input_parameters / shape.layer_linear_parameters,
     )

@@ -142,6 +142,7 @@ def keep(run: Run, file: Path | None) -> None:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = build_parser("compare", __doc__ or "")
+    parser.add_argument("--rows", type=int, default=192)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=None, help="default: all that can run")
     parser.add_argument("--trl-python", help="interpreter of an environment with TRL")
@@ -162,7 +163,6 @@ def build_parser(command: str, words: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", choices=SHAPES, default="starter-size")
     parser.add_argument("--methods", nargs="+", type=read_cell, default=CELLS, metavar="METHOD[:EPOCHS]")
-    parser.add_argument("--rows", type=int, default=192)
     return parser
 
 
