@@ -130,9 +130,19 @@ def test_a_histogram_loses_nothing_and_stays_readable(values: list[int]) -> None
     assert len({bar.label for bar in bars}) == len(bars)
 
 
+def time_to_describe(count: int) -> float:
+    """Processor seconds, the least of three."""
+    texts = [f"{text} Number {index}." for index, text in enumerate(sample() * 26)][:count]
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        describe_voice(texts)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
 def test_five_thousand_texts_take_no_noticeable_time() -> None:
-    texts = [f"{text} Number {index}." for index, text in enumerate(sample() * 26)][:5000]
-    start = time.process_time()
-    describe_voice(texts)
-    # Measured at 0.35 to 0.45 s on one core; the limit leaves room for slower machines.
-    assert time.process_time() - start < 1.5
+    few, many = time_to_describe(1000), time_to_describe(5000)
+    # Measured at 0.35 to 0.45 s on one core, and at 1.1 s on a busy one.
+    assert many < 3.0
+    assert many < 10 * few, "more texts take longer than their number says"
