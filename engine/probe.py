@@ -170,6 +170,9 @@ class Probe:
         attempt.resume()
         for work, seconds in self._time_steps(attempt).items():
             timing.steps[work] += seconds
+        if attempt.activations:
+            # The first evaluation runs the frozen layers, which is counted by itself.
+            attempt.evaluate()
         timing.evaluations.append(_timed(attempt.evaluate))
 
     def count_bytes(self, method: MethodName) -> int:

@@ -71,6 +71,36 @@ def test_a_real_calibration_measures_every_method(calibrated: tuple[Workspace, P
     assert calibration.resident_bytes > 100_000_000
 
 
+def test_no_evaluation_that_is_timed_again_runs_the_frozen_layers(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import probe
+    from engine.evaluation import CompletionLoss
+
+    run_frozen, time_action = CompletionLoss.run_frozen, probe._timed
+    frozen: list[object] = []
+    timed: list[int] = []
+
+    def watch_frozen(loss: CompletionLoss, batch: Any) -> Any:
+        frozen.append(batch)
+        return run_frozen(loss, batch)
+
+    def watch_time(action: Any) -> float:
+        before = len(frozen)
+        seconds = time_action(action)
+        if action.__name__ == "evaluate":
+            timed.append(len(frozen) - before)
+        return seconds
+
+    monkeypatch.setattr(CompletionLoss, "run_frozen", watch_frozen)
+    monkeypatch.setattr(probe, "_timed", watch_time)
+    probing = probe.Probe(tmp_path, tiny_model_folder, fingerprint(tiny_model_folder))
+    probing.time_again("last-layers", probing.time_method("last-layers", 0))
+    assert frozen
+    # Of the first two, only the second counts.
+    assert timed[1:] == [0, 0]
+
+
 def test_a_calibration_leaves_nothing_but_its_file(calibrated: tuple[Workspace, Path, Machine]) -> None:
     workspace, file, _ = calibrated
     assert list(workspace.calibrations.iterdir()) == [file]
