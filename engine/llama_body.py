@@ -37,7 +37,8 @@ class LlamaBody:
         self._heads = Heads(base.config.num_attention_heads, base.config.num_key_value_heads)
         epsilon = base.config.rms_norm_eps
         self.layers = [_build_layer(epsilon, layer, dtype) for layer in base.model.layers]
-        _leave_file(model, self.layers)
+        if dtype == torch.float32:
+            _leave_file(model, self.layers)
 
     @property
     def frozen_layers(self) -> int:
