@@ -20,13 +20,12 @@ from uuid import uuid4
 
 from engine.calibration import Calibration, find_calibration
 from engine.contract.records import Estimate, Example, Metric, Recipe, Settings
-from engine.dataset import fingerprint_of, render_examples
 from engine.estimates import estimate_run
 from engine.machine import read_machine
 from engine.methods import get_method
 from engine.models import fingerprint, read_shape
 from engine.processes import Child, take_lock
-from engine.run_files import JournalLine, Order, Result
+from engine.run_files import JournalLine, Result
 from engine.schedule import evaluation_steps
 from engine.standby import Standby
 from engine.token_counts import count_tokens
@@ -37,6 +36,7 @@ from studio.split import assign_split
 from tests.benchmarks.compare import build_parser, call_module
 from tests.benchmarks.materials import model_folder, rows_file
 from tests.benchmarks.measuring import SideError
+from tests.benchmarks.ours import write_order
 from tests.benchmarks.rows import read_rows
 from tests.benchmarks.table import gigabytes, name_cell, render_table
 
@@ -127,25 +127,6 @@ def foretell(
     )
 
 
-def order_run(workspace: Workspace, model: Path, recipe: Recipe, examples: list[Example]) -> RunFolder:
-    folder = workspace.run(uuid4().hex)
-    folder.root.mkdir(parents=True)
-    lines = render_examples(examples)
-    dataset = folder.root / "examples.jsonl"
-    dataset.write_bytes(lines)
-    order = Order(
-        run_id=folder.root.name,
-        attempt=1,
-        recipe=recipe,
-        base_model_folder=model,
-        base_model_fingerprint=fingerprint(model),
-        dataset_file=dataset,
-        dataset_fingerprint=fingerprint_of(lines),
-    )
-    folder.order.write_text(order.model_dump_json(), "utf-8")
-    return folder
-
-
 def train(workspace: Workspace, folder: RunFolder, most_steps: int) -> Result:
     """By a trainer that stood ready, which is told to stop after `most_steps`."""
     standby = Standby(workspace, quiet_seconds=0.0)
@@ -188,7 +169,9 @@ def measure(
     keeps = get_method(recipe.method).count_flops(read_shape(model), estimate.recipe).frozen_share
     warm = estimate.steps // epochs if keeps and epochs > 1 else 1
     may_be_cut = not keeps or epochs > 1
-    folder = order_run(workspace, model, estimate.recipe, examples)
+    folder = workspace.run(uuid4().hex)
+    folder.root.mkdir(parents=True)
+    write_order(folder, model, estimate.recipe, examples)
     result = train(workspace, folder, warm + most_steps if may_be_cut else estimate.steps)
     left = estimate.steps - result.steps
     if not left:

@@ -3,6 +3,7 @@
 Knows the trainer's order and journal. Does not know torch, nor what is measured of a process.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.contract.records import Example, Recipe
@@ -32,20 +33,25 @@ def order_run(task: Task) -> RunFolder:
     """The run's folder, ready for the trainer's process; the artefact will be where the task wants it."""
     folder = RunFolder(Path(task.output).parent)
     examples = [Example(prompt=row.prompt, completion=row.completion) for row in read_rows(Path(task.rows))]
+    write_order(folder, Path(task.model), build_recipe(task), examples)
+    return folder
+
+
+def write_order(folder: RunFolder, model: Path, recipe: Recipe, examples: Sequence[Example]) -> None:
+    """Into the run's folder, the examples with it."""
     lines = render_examples(examples)
     dataset = folder.root / "examples.jsonl"
     dataset.write_bytes(lines)
     order = Order(
         run_id=folder.root.name,
         attempt=1,
-        recipe=build_recipe(task),
-        base_model_folder=Path(task.model),
-        base_model_fingerprint=fingerprint(Path(task.model)),
+        recipe=recipe,
+        base_model_folder=model,
+        base_model_fingerprint=fingerprint(model),
         dataset_file=dataset,
         dataset_fingerprint=fingerprint_of(lines),
     )
     folder.order.write_text(order.model_dump_json(), "utf-8")
-    return folder
 
 
 def read_run(folder: RunFolder) -> Report:
