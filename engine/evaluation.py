@@ -73,9 +73,9 @@ class CompletionLoss:
                 parameter.requires_grad_(True)
 
     def _by_layers(self, batch: Batch) -> torch.Tensor:
-        picked = self._find_body().run(batch, with_prompts=self._adapted)
-        head = self.model.get_output_embeddings().weight
-        return summed_cross_entropy(picked, head, batch.targets, DTYPES[self.precision])
+        body = self._find_body()
+        picked = body.run(batch, with_prompts=self._adapted)
+        return summed_cross_entropy(picked, body.head, batch.targets, DTYPES[self.precision])
 
     def _find_body(self) -> LlamaBody:
         """Made anew when the number format changes."""

@@ -11,6 +11,9 @@ from torch import Tensor
 
 from engine.device import ROWS_MULTIPLE, SCORES_AT_ONCE
 
+_CACHED_SCORES = 800_000
+"""So many in fp32 stay in the cache of two cores while they are gone over again and again."""
+
 
 def summed_cross_entropy(rows: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
     """Cross-entropy in nats, summed, in fp32.
@@ -38,22 +41,11 @@ class _HeadLoss(torch.autograd.Function):
             piece = rows.new_zeros(-(-count // multiple) * multiple, rows.shape[1], dtype=dtype)
             piece[:count] = rows[start : start + at_once]
             scores = _score(piece, narrow)
-            places = (torch.arange(count), wanted)
-            # In place, and the exponential only once: what is as wide as the vocabulary costs most here.
-            scores -= scores.amax(dim=1, keepdim=True)
-            loss -= scores[places].sum()
-            total = scores.exp_().sum(dim=1, keepdim=True)
-            loss += total[:count].log().sum()
-            if not (learns_rows or learns_weight):
-                continue
-            scores /= total
-            scores[places] -= 1.0
-            scores[count:] = 0.0
-            surprise = scores.to(dtype)
+            loss += _turn_to_gradients(scores, wanted)
             if row_gradients is not None:
-                row_gradients[start : start + at_once] = (surprise @ narrow)[:count]
+                row_gradients[start : start + at_once] = (scores @ narrow)[:count]
             if learns_weight:
-                weight_gradient = _add_product(weight_gradient, surprise.t(), piece)
+                weight_gradient = _add_product(weight_gradient, scores.t(), piece)
         ctx.gradients = row_gradients, weight_gradient
         return loss
 
@@ -67,14 +59,37 @@ class _HeadLoss(torch.autograd.Function):
 
 
 def _score(rows: Tensor, weight: Tensor) -> Tensor:
-    """(rows, vocabulary), in fp32.
+    """(rows, vocabulary), in the number format of both.
 
     A product this wide and low is made faster the other way round in fp32, and what comes after does not mind
     how it lies in memory.
     """
-    if weight.dtype == torch.float32:
-        return (weight @ rows.t()).t()
-    return (rows @ weight.t()).float()
+    return (weight @ rows.t()).t() if weight.dtype == torch.float32 else rows @ weight.t()
+
+
+def _turn_to_gradients(scores: Tensor, targets: Tensor) -> Tensor:
+    """The summed loss; in place, `scores` (rows, vocabulary) become its gradients, zero behind the targets.
+
+    All in fp32. Scores in another format go there by few rows at once.
+    """
+    loss = scores.new_zeros((), dtype=torch.float32)
+    by = len(scores) if scores.dtype == torch.float32 else max(1, _CACHED_SCORES // scores.shape[1])
+    for start in range(0, len(targets), by):
+        wanted = targets[start : start + by]
+        part = scores[start : start + len(wanted)]
+        places = (torch.arange(len(wanted)), wanted)
+        # In place, and the exponential only once: what is as wide as the vocabulary costs most here.
+        exact = part.float()
+        exact -= exact.amax(dim=1, keepdim=True)
+        loss -= exact[places].sum()
+        total = exact.exp_().sum(dim=1, keepdim=True)
+        loss += total.log().sum()
+        exact /= total
+        exact[places] -= 1.0
+        if exact is not part:
+            part.copy_(exact)
+    scores[len(targets) :] = 0.0
+    return loss
 
 
 def _add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:

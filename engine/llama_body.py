@@ -4,7 +4,7 @@ The model itself stays what PEFT made it: its parameters learn, it is saved and 
 `transformers` and PEFT name the parts. Does not know losses or optimizers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -37,8 +37,10 @@ class LlamaBody:
         self._heads = Heads(base.config.num_attention_heads, base.config.num_key_value_heads)
         epsilon = base.config.rms_norm_eps
         self.layers = [_build_layer(epsilon, layer, dtype) for layer in base.model.layers]
-        if dtype == torch.float32:
-            _leave_file(model, self.layers)
+        _leave_file(model, self.layers, dtype)
+        weight = base.get_output_embeddings().weight
+        self.head: Tensor = weight if weight.requires_grad else weight.to(dtype)
+        """(vocabulary, size), in `dtype` if it does not learn."""
 
     @property
     def frozen_layers(self) -> int:
@@ -82,8 +84,33 @@ class LlamaBody:
         places = places[layout.virtual :]
         if batch.hidden is not None:
             return batch.hidden.flatten(0, 1).index_select(0, places), layout
-        rows = self._embedding(batch.input_ids.flatten()[places])
+        rows = self._embed(batch.input_ids.flatten()[places])
         return rows if virtual is None else torch.cat([virtual.to(rows.dtype), rows]), layout
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        """(rows) -> (rows, size). What comes back is added to few rows of the weight's gradient.
+
+        Autograd would make a second one, as wide as the vocabulary, and add it to that of a tied head.
+        """
+        weight: Tensor = self._embedding.weight
+        rows: Any = weight.detach().index_select(0, ids)
+        if weight.requires_grad and torch.is_grad_enabled():
+            rows.requires_grad_().register_post_accumulate_grad_hook(self._add_to_embedding(ids))
+        embedded: Tensor = rows
+        return embedded
+
+    def _add_to_embedding(self, ids: Tensor) -> Callable[[Any], None]:
+        weight, padding = self._embedding.weight, self._embedding.padding_idx
+
+        def add(rows: Any) -> None:
+            if padding is not None:
+                rows.grad[ids == padding] = 0.0
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
+            weight.grad.index_add_(0, ids, rows.grad)
+            rows.grad = None
+
+        return add
 
     def _attention(self, rows: Tensor, layout: Layout, wanted: Tensor | None = None) -> Attention:
         cosine, sine = self._rotary(rows, torch.arange(layout.positions)[None])
@@ -108,11 +135,15 @@ def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
     )
 
 
-def _leave_file(model: Any, layers: Sequence[LlamaLayer]) -> None:
-    """Copy what has not moved into a `JointMap`: one weight in the mapped file keeps all of it in memory."""
+def _leave_file(model: Any, layers: Sequence[LlamaLayer], dtype: torch.dtype) -> None:
+    """Copy what learns out of the mapped file, where the first step would copy it page by page.
+
+    In fp32 also what is frozen and has not moved into a `JointMap`: then nothing keeps the file in memory.
+    """
     moved = {joint.weight.untyped_storage().data_ptr() for layer in layers for joint in layer.maps}
     for parameter in model.parameters():
-        if parameter.untyped_storage().data_ptr() not in moved:
+        stays = dtype != torch.float32 and not parameter.requires_grad
+        if not stays and parameter.untyped_storage().data_ptr() not in moved:
             parameter.data = parameter.data.clone()
 
 

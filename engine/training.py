@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from engine import checkpoints, faults, schedule
 from engine.activations import Activations
@@ -254,7 +254,9 @@ class Attempt:
         if faults.reach("step"):
             loss = loss * math.nan
         torch.autograd.backward(loss)
-        norm = clip_grad_norm_(self.learnt.values(), MAX_GRADIENT_NORM)
+        norm = get_total_norm([weight.grad for weight in self.learnt.values() if weight.grad is not None])
+        if norm > MAX_GRADIENT_NORM:
+            clip_grads_with_norm_(self.learnt.values(), MAX_GRADIENT_NORM, norm)
         progress.train_loss = loss.item()
         if not (math.isfinite(progress.train_loss) and math.isfinite(norm.item())):
             raise DivergedError(progress.step + 1)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from engine import head_loss
 from engine.device import SCORES_AT_ONCE
 from engine.head_loss import summed_cross_entropy
 
@@ -38,6 +39,19 @@ def test_value_and_gradients_are_those_of_the_definition(
     assert (found[2] is None) == (not learns_weight)
     if head_gradient is not None:
         assert torch.allclose(found[2], head_gradient, atol=1e-4)
+
+
+def test_scores_in_bf16_make_the_gradients_of_fp32_but_for_its_rounding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(head_loss, "_CACHED_SCORES", 350)
+    rows, weight, targets = build_inputs(300)
+    ours, exact = (tensor.clone().requires_grad_() for tensor in (rows, rows))
+    torch.autograd.backward(summed_cross_entropy(ours, weight, targets, torch.bfloat16))
+    torch.autograd.backward(cross_entropy(exact @ weight.t(), targets, reduction="sum"))
+    assert ours.grad is not None
+    assert exact.grad is not None
+    assert (ours.grad - exact.grad).norm() < 0.02 * exact.grad.norm()
 
 
 def test_without_gradients_none_are_made() -> None:

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,15 +133,32 @@ def test_weights_in_the_number_format_of_the_products_are_kept_once(
         assert (places == {joint_place}) if dtype == torch.float32 else (joint_place not in places)
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_an_embedding_learns_nothing_for_its_padding(tied: bool) -> None:
+    model = build_model("all-layers", build_config(pad_token_id=3, tie_word_embeddings=tied))
+    ids = BATCH.input_ids.clone()
+    ids[:, SHARED + 1] = 3
+    batch = replace(BATCH, input_ids=ids)
+    body = LlamaBody(model, torch.float32)
+    wanted, ours = (
+        find_gradients(model, run) for run in (partial(run_reference, model, batch), partial(body.run, batch))
+    )
+    name = "model.embed_tokens.weight"
+    assert not wanted[name][3].any()
+    assert torch.allclose(ours[name], wanted[name], atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process's memory")
 def test_the_models_file_is_let_go_of_once_its_weights_have_moved(
-    tiny_model_folder: Path, tmp_path: Path
+    dtype: torch.dtype, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
-    model = load_base(folder)
+    recipe = get_method("all-layers").build_recipe(Recipe(method="all-layers"), 100)
+    model = get_method("all-layers").prepare_model(load_base(folder), recipe)
     maps = Path("/proc/self/maps")
     assert str(folder) in maps.read_text("utf-8")
-    LlamaBody(model, torch.float32)
+    LlamaBody(model, dtype)
     gc.collect()
     assert str(folder) not in maps.read_text("utf-8")
 
