@@ -8,14 +8,12 @@ grouped queries. Does not know layers or weights.
 import torch
 from torch import Tensor
 
+from engine.kernels import turn, turn_back, weigh, weigh_backward
 from engine.layout import HeadIndex, Heads, Layout
 
 
 class Attention:
-    """What depends on the lengths of the texts alone: where each head stands, its turn, and who sees whom.
-
-    Rotary positions (arXiv 2104.09864), the halves of a head as the two coordinates, as Llama has them.
-    """
+    """What depends on the lengths of the texts alone: where each head stands, its turn, and who sees whom."""
 
     def __init__(
         self,
@@ -34,47 +32,41 @@ class Attention:
         self.wanted = wanted
         self._layout, self._heads = layout, heads
         self._size = cosine.shape[1]
-        self._half = self._size // 2
         self._scale = self._size**-0.5
-        self._cosine = cosine[layout.position_of][:, None]
-        self._sine = sine[layout.position_of][:, None, : self._half]
+        half = self._size // 2
+        self._angles = cosine[:, :half].contiguous(), sine[:, :half].contiguous()
         self._blocks = _cut(layout.positions, block)
         self._index = HeadIndex(layout, heads, self._blocks, wanted)
-        self._mask = cosine.new_full((layout.positions,) * 2, -torch.inf).triu_(diagonal=1)
 
     def forward(self, joint: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """(rows, all heads x size) -> (wanted rows, query heads x size); what `backward` wants.
 
         Queries that share a key stand below one another, block by block of positions.
         """
-        apart = joint.view(-1, self._heads.all, self._size)
-        turned = self._turn(apart[:, : self._heads.turning].float(), 1).to(joint.dtype)
-        query = turned.view(-1, self._size).index_select(0, self._index.queries)
-        key, value = self._pick(turned, self._index.keys), self._pick(apart, self._index.values)
+        query = self._turn(joint, self._index.queries)
+        key, value = self._turn(joint, self._index.keys), _pick(joint, self._index.values, self._size)
+        key, value = self._by_key(key), self._by_key(value)
         mixed = torch.empty_like(query)
         for block, part, out in zip(self._blocks, self._split(query), self._split(mixed), strict=True):
-            weights = self._weigh(part, key, block).to(value.dtype)
+            weights = torch.bmm(part, key[:, : block.stop].mT)
+            weigh(weights, block.stop - block.start, block.start, self._scale)
             torch.bmm(weights, value[:, : block.stop], out=out)
         rows = mixed.index_select(0, self._index.outcome)
         return rows.view(-1, self._heads.queries * self._size), (query, key, value)
 
     def backward(self, gradient: Tensor, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """(wanted rows, query heads x size) -> (rows, all heads x size)."""
-        towards = gradient.reshape(-1, self._size).index_select(0, self._index.outcome_back)
+        towards = _pick(gradient, self._index.outcome_back, self._size)
         padded = gradient.new_empty(query.numel() + 2 * key.numel())
         queries, keys, values = torch.split(padded, [query.numel(), key.numel(), key.numel()])
         parts = zip(self._blocks, *map(self._split, (query, towards, queries.view(query.shape))), strict=True)
         # The last block looks at everything, and so writes what the others add to.
         for block, part, above, below in reversed(list(parts)):
-            weights = self._weigh(part, key, block)
-            inner = torch.bmm(above, value[:, : block.stop].mT).float().mul_(weights)
-            # The way back through a softmax: what all weights of a row have in common changes nothing.
-            scores = inner.addcmul_(weights, inner.sum(-1, keepdim=True), value=-1).to(key.dtype)
+            weights = torch.bmm(part, key[:, : block.stop].mT)
+            scores = torch.bmm(above, value[:, : block.stop].mT)
+            weigh_backward(weights, scores, block.stop - block.start, block.start, self._scale)
             torch.bmm(scores, key[:, : block.stop], out=below)
-            for found, left, right in (
-                (keys, scores, part),
-                (values, weights.to(value.dtype), above),
-            ):
+            for found, left, right in ((keys, scores, part), (values, weights, above)):
                 gathered = found.view(key.shape)[:, : block.stop]
                 if block is self._blocks[-1]:
                     torch.bmm(left.mT, right, out=gathered)
@@ -82,12 +74,22 @@ class Attention:
                     gathered.baddbmm_(left.mT, right)
         for found in (keys, values):
             self._gather_shared(found)
-        joint = padded.view(-1, self._size).index_select(0, self._index.joint_back)
-        joint = joint.view(-1, self._heads.all, self._size)
-        turned = joint[:, : self._heads.turning]
-        turned.copy_(self._turn(turned.float(), -1).mul_(self._scale))
+        joint = turn_back(
+            padded.view(-1, self._size),
+            self._index.joint_back,
+            self._heads.turning,
+            self._layout.position_of,
+            self._angles,
+            self._scale,
+        )
         joint[self._layout.tokens :] = 0.0
-        return joint.view(len(joint), -1)
+        return joint
+
+    def _turn(self, joint: Tensor, index: Tensor) -> Tensor:
+        return turn(joint, index, self._heads.all, self._layout.position_of, self._angles)
+
+    def _by_key(self, heads: Tensor) -> Tensor:
+        return heads.view(self._layout.texts * self._heads.keys, -1, self._size)
 
     def _split(self, queries: Tensor) -> list[Tensor]:
         """Heads one below another -> for each block (texts x key heads, groups x positions, size)."""
@@ -95,33 +97,17 @@ class Attention:
         counts = [texts * self._heads.queries * (block.stop - block.start) for block in self._blocks]
         return [part.view(texts * self._heads.keys, -1, self._size) for part in torch.split(queries, counts)]
 
-    def _pick(self, heads: Tensor, index: Tensor) -> Tensor:
-        """From rows to padded texts."""
-        picked = heads.reshape(-1, self._size).index_select(0, index)
-        return picked.view(self._layout.texts * self._heads.keys, -1, self._size)
-
-    def _turn(self, heads: Tensor, sign: int) -> Tensor:
-        """(rows, heads that turn, size), in fp32 -> the same, turned; with -1 turned back."""
-        first, second = heads[..., : self._half], heads[..., self._half :]
-        turned = heads * self._cosine
-        turned[..., : self._half].addcmul_(second, self._sine, value=-sign)
-        turned[..., self._half :].addcmul_(first, self._sine, value=sign)
-        return turned
-
-    def _weigh(self, query: Tensor, key: Tensor, block: slice) -> Tensor:
-        """The weights of attention, (texts x key heads, groups x positions, positions seen), in fp32."""
-        mask = self._mask[block, : block.stop]
-        scores = torch.bmm(query, key[:, : block.stop].mT).view(len(query), -1, *mask.shape).float()
-        torch.add(mask, scores, alpha=self._scale, out=scores)
-        weights: Tensor = scores.softmax(-1)
-        return weights.view(len(query), -1, block.stop)
-
     def _gather_shared(self, gradient: Tensor) -> None:
         """All texts look at what they share, and its gradient is read from the first text."""
         shared = self._layout.shared
         if shared and self._layout.texts > 1:
             by_text = gradient.view(self._layout.texts, self._heads.keys, -1, self._size)[:, :, :shared]
             by_text[0] = by_text.float().sum(0)
+
+
+def _pick(rows: Tensor, index: Tensor, size: int) -> Tensor:
+    """Heads of this size out of rows."""
+    return rows.reshape(-1, size).index_select(0, index)
 
 
 def _cut(positions: int, block: int) -> list[slice]:

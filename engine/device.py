@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Literal
 
 import torch
+from llvmlite.binding import get_host_cpu_name
 
 from engine.machine import Precision
 
@@ -35,7 +36,7 @@ SCORES_AT_ONCE = {torch.float32: 16_000_000, torch.bfloat16: 50_000_000}
 """So many scores of the vocabulary at most are made at once: more cost memory, fewer cost time."""
 
 
-ARITHMETIC = 4
+ARITHMETIC = 5
 """Raised when the trainer adds up the same numbers in another order."""
 
 
@@ -107,9 +108,9 @@ def time_product(precision: Precision, inputs: int, outputs: int) -> float:
 def environment(device: Device, precision: Precision) -> dict[str, str | int]:
     """All that must be equal for the same steps to give the same bits."""
     return {
-        **{library: version(library) for library in ("torch", "transformers", "peft", "tokenizers")},
+        **{library: version(library) for library in ("torch", "transformers", "peft", "tokenizers", "numba")},
         "machine": platform.machine(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
+        "processor": f"{torch.backends.cpu.get_cpu_capability()}, {get_host_cpu_name()}",
         "device": torch.cuda.get_device_name() if device.kind == "cuda" else device.kind,
         "threads": torch.get_num_threads(),
         "interop_threads": torch.get_num_interop_threads(),

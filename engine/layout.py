@@ -80,8 +80,8 @@ class HeadIndex:
         """
         every, whole = torch.arange(layout.rows), [slice(0, layout.positions)]
         wanted = every if wanted is None else wanted
-        self.queries = _from_rows(layout.row_at, heads.turning, 0, heads.queries, blocks)
-        self.keys = _from_rows(layout.row_at, heads.turning, heads.queries, heads.keys, whole)
+        self.queries = _from_rows(layout.row_at, heads.all, 0, heads.queries, blocks)
+        self.keys = _from_rows(layout.row_at, heads.all, heads.queries, heads.keys, whole)
         self.values = _from_rows(layout.row_at, heads.all, heads.turning, heads.keys, whole)
         self.outcome = _from_texts(layout, wanted, heads.queries, blocks).flatten()
         """From padded queries to the wanted rows."""
@@ -101,8 +101,8 @@ class HeadIndex:
                 _from_texts(layout, every, heads.keys, whole) + padded * heads.turning,
             ],
             dim=1,
-        ).flatten()
-        """From padded queries, keys and values, one below another, to all rows."""
+        )
+        """(rows, heads): from padded queries, keys and values, one below another, to all rows."""
 
 
 def _from_rows(row_at: Tensor, width: int, first: int, count: int, blocks: Sequence[slice]) -> Tensor:

@@ -15,9 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad, silu
+from torch.nn.functional import pad
 
 from engine.attention import Attention
+from engine.kernels import norm, norm_backward, swiglu, swiglu_backward
 
 Gradients = list[Tensor | None]
 
@@ -63,6 +64,11 @@ class JointMap:
             found += [part for part in (one.down, one.up) if part is not None]
         return found
 
+    @property
+    def needs_input(self) -> bool:
+        """Whether `backward` reads what went in."""
+        return self.learns or self.extra > 0
+
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over what has been learnt since the last use."""
@@ -101,9 +107,9 @@ class JointMap:
         return wide
 
     def backward(self, gradient: Tensor, wide: Tensor, lowest: bool = False) -> tuple[Tensor, Gradients]:
-        """Gradient of the input (rows, inputs), and of each of `parameters`, None for what does not learn.
+        """Gradient of the input (rows, at least inputs), and of each of `parameters`, None if frozen.
 
-        At the `lowest` map of all nobody asks for the first, and it is empty: (rows, 0).
+        At the `lowest` map of all nobody asks for the first, and it is not there.
         """
         skipped = self.inputs if lowest else 0
         widened = gradient @ self.weight[:, skipped:]
@@ -127,30 +133,7 @@ class JointMap:
                     up = gradient[:, row : row + outputs].t() @ low[:, column : column + rank]
                     found += [down[column : column + rank], up.float().mul_(one.scale)]
                 row, column = row + outputs, column + rank
-        return towards, found
-
-
-def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float, out: Tensor) -> Tensor:
-    """Write the normed rows of `hidden` (rows, size) into `out`; the inverse root mean square, (rows, 1).
-
-    RMSNorm (arXiv 1910.07467), in fp32.
-    """
-    square = torch.linalg.vecdot(hidden, hidden)[:, None]
-    inverse = torch.rsqrt(square / hidden.shape[1] + epsilon)
-    out.copy_((hidden * inverse).mul_(weight))
-    return inverse
-
-
-def rms_norm_backward(
-    gradient: Tensor, hidden: Tensor, inverse: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the rows (rows, size) and of the weight (size), both in fp32."""
-    normed = hidden * inverse
-    scaled = gradient.float()
-    along = scaled * normed
-    weight_gradient = along.sum(0) if weight.requires_grad else normed.new_empty(0)
-    share = (along @ weight)[:, None].div_(-hidden.shape[1])
-    return (scaled * weight).addcmul_(normed, share).mul_(inverse), weight_gradient
+        return widened, found
 
 
 class LlamaLayer:
@@ -197,62 +180,55 @@ class _Layer(torch.autograd.Function):
     def forward(
         ctx: Any, layer: LlamaLayer, attention: Attention, rows: Tensor, *parameters: Tensor
     ) -> Tensor:
-        size = rows.shape[1]
         first, second = layer.norms
         wide = layer.attention_in.room_for(len(rows))
-        inverse_1 = rms_norm(rows, first, layer.epsilon, wide[:, :size])
+        norm(rows, first, layer.epsilon, wide)
         mixed, heads = attention.forward(layer.attention_in.forward(wide))
         wanted = rows if attention.wanted is None else rows.index_select(0, attention.wanted)
         middle = wanted + layer.attention_out.forward(_widen(layer.attention_out, mixed))
 
         wide = layer.gate_and_up.room_for(len(middle))
-        inverse_2 = rms_norm(middle, second, layer.epsilon, wide[:, :size])
+        norm(middle, second, layer.epsilon, wide)
         gate_and_up = layer.gate_and_up.forward(wide)
-        gate, up = gate_and_up.chunk(2, dim=1)
         inner = layer.down.room_for(len(middle))
-        torch.mul(silu(gate), up, out=inner[:, : layer.down.inputs])
+        swiglu(gate_and_up, inner)
         result = middle + layer.down.forward(inner)
 
         ctx.layer, ctx.attention = layer, attention
-        ctx.save_for_backward(rows, inverse_1, *heads, mixed, middle, inverse_2, gate_and_up)
+        ctx.save_for_backward(rows, *heads, mixed, middle, gate_and_up)
         return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
-        rows, inverse_1, query, key, value, mixed, middle, inverse_2, gate_and_up = ctx.saved_tensors
+        rows, query, key, value, mixed, middle, gate_and_up = ctx.saved_tensors
         layer: LlamaLayer = ctx.layer
         attention: Attention = ctx.attention
         first, second = layer.norms
         upper = gradients[0]
 
         narrow = upper.to(gate_and_up.dtype)
-        gate, up = gate_and_up.chunk(2, dim=1)
-        open_gate = silu(gate)
         inner = layer.down.room_for(len(middle))
-        torch.mul(open_gate, up, out=inner[:, : layer.down.inputs])
-        layer.down.complete(inner)
-        towards_inner, down_gradients = layer.down.backward(narrow, inner)
-        both = torch.empty_like(gate_and_up)
-        torch.mul(towards_inner, open_gate, out=both[:, gate.shape[1] :])
-        torch.ops.aten.silu_backward.grad_input(towards_inner * up, gate, grad_input=both[:, : gate.shape[1]])
-        wide = _norm_again(layer.gate_and_up, middle, inverse_2, second)
+        if layer.down.needs_input:
+            swiglu(gate_and_up, inner)
+            layer.down.complete(inner)
+        towards, down_gradients = layer.down.backward(narrow, inner)
+        both = swiglu_backward(towards, gate_and_up)
+        wide = _norm_again(layer.gate_and_up, middle, second, layer.epsilon)
         towards, gate_gradients = layer.gate_and_up.backward(both, wide)
-        middle_gradient, second_gradient = rms_norm_backward(towards, middle, inverse_2, second)
-        middle_gradient += upper
+        middle_gradient, second_gradient = norm_backward(towards, middle, second, layer.epsilon, upper)
 
         narrow = middle_gradient.to(gate_and_up.dtype)
         towards, out_gradients = layer.attention_out.backward(narrow, _widen(layer.attention_out, mixed))
-        joint = attention.backward(towards, query, key, value)
-        wide = _norm_again(layer.attention_in, rows, inverse_1, first)
+        joint = attention.backward(towards[:, : layer.attention_out.inputs], query, key, value)
+        wide = _norm_again(layer.attention_in, rows, first, layer.epsilon)
         # Below the lowest layer of a frozen embedding, with its norm frozen, nothing learns.
         lowest = not (ctx.needs_input_grad[2] or first.requires_grad)
         towards, in_gradients = layer.attention_in.backward(joint, wide, lowest)
         lower, first_gradient = None, None
         if not lowest:
-            lower, first_gradient = rms_norm_backward(towards, rows, inverse_1, first)
-            if attention.wanted is None:
-                lower += middle_gradient
-            else:
+            besides = middle_gradient if attention.wanted is None else None
+            lower, first_gradient = norm_backward(towards, rows, first, layer.epsilon, besides)
+            if attention.wanted is not None:
                 lower.index_add_(0, attention.wanted, middle_gradient)
         norm_gradients = [
             gradient if norm.requires_grad else None
@@ -275,10 +251,10 @@ def _widen(joint: JointMap, rows: Tensor) -> Tensor:
     return joint.complete(pad(rows, (0, joint.extra))) if joint.extra else rows
 
 
-def _norm_again(joint: JointMap, hidden: Tensor, inverse: Tensor, weight: Tensor) -> Tensor:
-    """What `rms_norm` wrote on the way forth, with the low-rank part; nothing where nothing needs it."""
+def _norm_again(joint: JointMap, hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """What the norm wrote on the way forth, with the low-rank part; nothing where nothing needs it."""
     wide = joint.room_for(len(hidden))
-    if joint.learns or joint.extra:
-        wide[:, : joint.inputs] = (hidden * inverse).mul_(weight)
+    if joint.needs_input:
+        norm(hidden, weight, epsilon, wide)
         joint.complete(wide)
     return wide

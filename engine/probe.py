@@ -27,6 +27,7 @@ from engine.contract.records import METHOD_NAMES, Example, Machine, MethodName, 
 from engine.dataset import fingerprint_of, render_examples
 from engine.device import Device, peak_memory_bytes
 from engine.journal import Commands, Journal
+from engine.kernels import compiling_seconds
 from engine.machine import Precision
 from engine.methods import get_method
 from engine.methods.flops import Flops, Load
@@ -82,7 +83,8 @@ def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Mach
 
     The process has got ready as a trainer does, and done nothing else.
     """
-    loading = seconds_since_process_start() - waited_seconds()
+    # Compiled is once and for all.
+    loading = seconds_since_process_start() - waited_seconds() - compiling_seconds()
     load_average = os.getloadavg()[0]
     with _scratch_folder(workspace) as folder:
         probe = Probe(folder, model_folder, fingerprint)

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from engine.contract.records import Example, Recipe
 from engine.methods import get_method
-from engine.models import STARTER, fingerprint, load_base, load_tokenizer
+from engine.models import STARTER, fingerprint, load_base, load_tokenizer, read_shape
 from engine.workspace import ASSETS
 
 _LIBRARIES = ("torch", "datasets", "transformers.models.llama.modeling_llama", "peft", "engine.training")
@@ -35,11 +35,14 @@ def load_libraries() -> None:
 
 
 def rehearse() -> None:
-    """A step with the starter on the processor: tokenizer, adapter, forward, backward, update."""
+    """A step with the starter on the processor: tokenizer, adapter, forward, backward, update.
+
+    In the number format that a run is likely to have, so that its kernels are compiled.
+    """
     import torch
 
     from engine.batches import make_batch, tokenize
-    from engine.device import Device
+    from engine.device import Device, choose_precision
     from engine.evaluation import CompletionLoss
 
     folder = ASSETS / "models" / STARTER
@@ -50,6 +53,9 @@ def rehearse() -> None:
     optimizer = torch.optim.AdamW(
         [value for value in model.parameters() if value.requires_grad], lr=1e-3, fused=True
     )
-    loss = CompletionLoss(model, Device("cpu", "whatever computes the run: this is over sooner"), "fp32")
+    device = Device("cpu", "whatever computes the run: this is over sooner")
+    shape = read_shape(folder)
+    precision = choose_precision(device, shape.hidden_size, shape.intermediate_size).name
+    loss = CompletionLoss(model, device, precision)
     torch.autograd.backward(loss(make_batch(rows, [0], pad_id=0)))
     optimizer.step()

@@ -243,7 +243,7 @@ def _training_bytes(shape: ModelShape, flops: Flops, batch: list[Tokens], comput
     per_layer = 8 * shape.hidden_size + 2 * number * (queries + keys + shape.intermediate_size)
     load = _load(batch, 0, flops, computing)
     passing = (12 + 6 * number) * shape.hidden_size + 7 * number * shape.intermediate_size
-    looked_at = 12 * shape.heads * load.pairs
+    looked_at = 2 * number * shape.heads * load.pairs
     return (
         load.layers * (flops.layers_backward * per_layer + passing)
         + looked_at
