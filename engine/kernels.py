@@ -286,10 +286,11 @@ def _exp(number: Any) -> Any:
     """e to the power of a number, to some 1e-7 of it: 2 ^ n times a Taylor series on the rest, |r| < 0.35.
 
     Written out because only what is written out is computed for sixteen numbers at once. Its order of adding
-    must be kept: what is added and taken away again rounds to a whole number.
+    must be kept: what is added and taken away again rounds to a whole number. Beyond 80 either way it stays as
+    it is there: processors are slow with numbers as small as would come next.
     """
-    number = number if number > np.float32(-87.0) else np.float32(-87.0)
-    number = number if number < np.float32(88.0) else np.float32(88.0)
+    number = number if number > np.float32(-80.0) else np.float32(-80.0)
+    number = number if number < np.float32(80.0) else np.float32(80.0)
     shifted = number * _LOG2_E + _TO_INTEGER
     whole = shifted - _TO_INTEGER
     rest = (number - whole * _LN_2_HIGH) - whole * _LN_2_LOW
