@@ -286,7 +286,7 @@ def _exp(number: Any) -> Any:
     """e to the power of a number, to some 1e-7 of it: 2 ^ n times a Taylor series on the rest, |r| < 0.35.
 
     Written out because only what is written out is computed for sixteen numbers at once. Its order of adding
-    must be kept: what is added and taken away again rounds to a whole number. Beyond 80 either way it stays as
+    must be kept: what is added and taken away again rounds to a whole number. Beyond 80 either way it is what
     it is there: processors are slow with numbers as small as would come next.
     """
     number = number if number > np.float32(-80.0) else np.float32(-80.0)
