@@ -25,7 +25,7 @@ from engine.batches import Batch
 from engine.calibration import Calibration, MethodRates, read_facts
 from engine.contract.records import METHOD_NAMES, Example, Machine, MethodName, Recipe, Split
 from engine.dataset import fingerprint_of, render_examples
-from engine.device import Device, peak_memory_bytes
+from engine.device import ChosenPrecision, Device, peak_memory_bytes
 from engine.journal import Commands, Journal
 from engine.kernels import compiling_seconds
 from engine.machine import Precision
@@ -115,6 +115,8 @@ class Probe:
     def __init__(self, folder: Path, model_folder: Path, fingerprint: str) -> None:
         self._folder, self._model_folder, self._fingerprint = folder, model_folder, fingerprint
         self._shape = read_shape(model_folder)
+        # On a small model the formats are so near each other that another attempt might choose the other one.
+        self._chosen: ChosenPrecision | None = None
         self._batch_size = min(8, max(1, PARAMETERS_PER_BATCH // self._shape.parameters))
         lines = render_examples([*self._examples("train"), *self._examples("validation")])
         self._dataset_fingerprint = fingerprint_of(lines)
@@ -131,13 +133,15 @@ class Probe:
         prepared = _timed(attempt.prepare)
         resident = _resident_bytes(attempt.device)
         resumed = _timed(attempt.resume)
+        progress = attempt.progress
+        self._chosen = ChosenPrecision(progress.precision, progress.precision_reason)
         first, *later = (self._slower_at_first(attempt, number) for number in range(attempt.steps_per_epoch))
         return Start(
             seconds=prepared + resumed + first,
             shape_seconds=mean(later),
             resident_bytes=resident,
-            precision=attempt.progress.precision,
-            precision_reason=attempt.progress.precision_reason,
+            precision=progress.precision,
+            precision_reason=progress.precision_reason,
         )
 
     def _slower_at_first(self, attempt: Attempt, step: int) -> float:
@@ -254,7 +258,7 @@ class Probe:
             dataset_file=self._dataset_file,
             dataset_fingerprint=self._dataset_fingerprint,
         )
-        return Attempt(run, order, Commands(self._pipe), Journal(run.journal, 1))
+        return Attempt(run, order, Commands(self._pipe), Journal(run.journal, 1), chosen=self._chosen)
 
 
 def _rates(timing: Timing, startup_seconds: float) -> MethodRates:

@@ -32,7 +32,7 @@ from engine.activations import Activations
 from engine.batches import Batch, make_batch, plan_epoch, plan_evaluation, read_examples, sizes, tokenize
 from engine.contract.failures import EngineFailure
 from engine.contract.records import Metric, Split
-from engine.device import choose_precision, detect_device, environment, peak_memory_bytes
+from engine.device import ChosenPrecision, choose_precision, detect_device, environment, peak_memory_bytes
 from engine.evaluation import CompletionLoss, validation_loss
 from engine.journal import Commands, Journal
 from engine.machine import Precision
@@ -86,9 +86,11 @@ class Attempt:
         commands: Commands,
         journal: Journal,
         begun: float | None = None,
+        chosen: ChosenPrecision | None = None,
     ) -> None:
+        """`chosen`: the number format, if it has been measured already."""
         self.folder, self.order, self.recipe = folder, order, order.recipe
-        self.commands, self.journal = commands, journal
+        self.commands, self.journal, self.chosen = commands, journal, chosen
         self.method = get_method(order.recipe.method)
         self.device = detect_device()
         self.progress = Progress()
@@ -205,7 +207,9 @@ class Attempt:
             shutil.rmtree(left)
         found = checkpoints.load_newest_checkpoint(self.folder.checkpoints, self.identity())
         if found is None:
-            chosen = choose_precision(self.device, self.shape.hidden_size, self.shape.intermediate_size)
+            chosen = self.chosen or choose_precision(
+                self.device, self.shape.hidden_size, self.shape.intermediate_size
+            )
             self.progress.precision, self.progress.precision_reason = chosen.name, chosen.reason
         else:
             self.restore(found)

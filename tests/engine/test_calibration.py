@@ -101,6 +101,25 @@ def test_no_evaluation_that_is_timed_again_runs_the_frozen_layers(
     assert timed[1:] == [0, 0]
 
 
+def test_all_of_a_calibration_has_one_number_format_though_another_measurement_would_choose_the_other(
+    tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine import probe, training
+    from engine.device import ChosenPrecision
+
+    answers = iter([ChosenPrecision("fp32", "first"), ChosenPrecision("bf16", "second")])
+    monkeypatch.setattr(training, "choose_precision", lambda *_: next(answers))
+    probing = probe.Probe(tmp_path, tiny_model_folder, fingerprint(tiny_model_folder))
+    start = probing.start()
+    timing = probing.time_method("lora", start.resident_bytes)
+    assert (start.precision, start.precision_reason) == ("fp32", "first")
+    tries = {work: len(seconds) for work, seconds in timing.steps.items()}
+    probing.time_again("lora", timing)
+    assert {work: len(seconds) > tries[work] for work, seconds in timing.steps.items()} == dict.fromkeys(
+        tries, True
+    )
+
+
 def test_a_calibration_leaves_nothing_but_its_file(calibrated: tuple[Workspace, Path, Machine]) -> None:
     workspace, file, _ = calibrated
     assert list(workspace.calibrations.iterdir()) == [file]
