@@ -41,7 +41,7 @@ class _HeadLoss(torch.autograd.Function):
             piece = rows.new_zeros(-(-count // multiple) * multiple, rows.shape[1], dtype=dtype)
             piece[:count] = rows[start : start + at_once]
             scores = _score(piece, narrow)
-            loss += _turn_to_gradients(scores, wanted)
+            loss += _sum_losses(scores, wanted, turns=learns_rows or learns_weight)
             if row_gradients is not None:
                 row_gradients[start : start + at_once] = (scores @ narrow)[:count]
             if learns_weight:
@@ -67,10 +67,11 @@ def _score(rows: Tensor, weight: Tensor) -> Tensor:
     return (weight @ rows.t()).t() if weight.dtype == torch.float32 else rows @ weight.t()
 
 
-def _turn_to_gradients(scores: Tensor, targets: Tensor) -> Tensor:
-    """The summed loss; in place, `scores` (rows, vocabulary) become its gradients, zero behind the targets.
+def _sum_losses(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
+    """The summed loss; if it `turns` them, `scores` (rows, vocabulary) become gradients, 0 behind targets.
 
-    All in fp32. Scores in another format go there by few rows at once.
+    All in fp32, and in place if they are: what the scores hold otherwise means nothing after that. Scores in
+    another format go there by few rows at once.
     """
     loss = scores.new_zeros((), dtype=torch.float32)
     by = len(scores) if scores.dtype == torch.float32 else max(1, _CACHED_SCORES // scores.shape[1])
@@ -84,6 +85,8 @@ def _turn_to_gradients(scores: Tensor, targets: Tensor) -> Tensor:
         loss -= exact[places].sum()
         total = exact.exp_().sum(dim=1, keepdim=True)
         loss += total.log().sum()
+        if not turns:
+            continue
         exact /= total
         exact[places] -= 1.0
         if exact is not part:
