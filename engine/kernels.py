@@ -148,8 +148,8 @@ def compiling_seconds() -> float:
 def _array(tensor: Tensor) -> Any:
     """The same memory for numpy, which has no bf16: there its bits.
 
-    ValueError for a part of wider rows: numba would use what it compiled for one in place of what it compiles
-    for whole rows, which is faster and adds up in another order.
+    ValueError for a part of wider rows: numba would compile for it apart, to code that is many times as slow
+    and adds up in another order.
     """
     if not tensor.is_contiguous():
         raise ValueError(f"rows of {tuple(tensor.shape)} that lie {tensor.stride()} apart")
