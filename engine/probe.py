@@ -132,9 +132,8 @@ class Probe:
         attempt = self._attempt("all-layers")
         prepared = _timed(attempt.prepare)
         resident = _resident_bytes(attempt.device)
-        resumed = _timed(attempt.resume)
+        resumed = _timed(lambda: self._resume(attempt))
         progress = attempt.progress
-        self._chosen = ChosenPrecision(progress.precision, progress.precision_reason)
         first, *later = (self._slower_at_first(attempt, number) for number in range(attempt.steps_per_epoch))
         return Start(
             seconds=prepared + resumed + first,
@@ -143,6 +142,11 @@ class Probe:
             precision=progress.precision,
             precision_reason=progress.precision_reason,
         )
+
+    def _resume(self, attempt: Attempt) -> None:
+        attempt.resume()
+        # The first attempt's number format is that of all.
+        self._chosen = ChosenPrecision(attempt.progress.precision, attempt.progress.precision_reason)
 
     def _slower_at_first(self, attempt: Attempt, step: int) -> float:
         seconds = []
@@ -156,7 +160,7 @@ class Probe:
         attempt = self._attempt(method)
         attempt.prepare()
         _reset_peak(attempt.device)
-        attempt.resume()
+        self._resume(attempt)
         steps = self._time_steps(attempt)
         evaluations = [_timed(attempt.evaluate) for _ in range(EVALUATIONS)]
         peak = _peak_bytes(attempt.device)
@@ -173,7 +177,7 @@ class Probe:
         """Further tries, added to those of `timing`."""
         attempt = self._attempt(method)
         attempt.prepare()
-        attempt.resume()
+        self._resume(attempt)
         for work, seconds in self._time_steps(attempt).items():
             timing.steps[work] += seconds
         if attempt.activations:
