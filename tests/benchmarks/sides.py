@@ -50,9 +50,9 @@ _NO_P_TUNING = ("all-layers", "lora", "last-layers")
 SIDES: dict[str, Side] = {
     OURS: Side("Voicewright", "engine.training"),
     DEFAULTS: Side("Trainer + PEFT, defaults", _TRAINER),
-    # Autocast as most tutorials have it, rows of like length together, memory in huge pages.
+    # Autocast as most tutorials have it, rows of like length together, memory kept between steps.
     "trainer-best": Side(
-        "Trainer + PEFT, bf16 + length groups + huge pages",
+        "Trainer + PEFT, bf16 + length groups + kept memory",
         _TRAINER,
         variant={"arguments": _BF16},
         environment=KEPT_MEMORY,
@@ -66,7 +66,7 @@ SIDES: dict[str, Side] = {
     ),
     # Where bf16 is slower than fp32, as on a processor that only emulates it.
     "trainer-best-fp32": Side(
-        "Trainer + PEFT, fp32 + length groups + huge pages",
+        "Trainer + PEFT, fp32 + length groups + kept memory",
         _TRAINER,
         variant={"arguments": _GROUPED},
         environment=KEPT_MEMORY,
@@ -74,7 +74,7 @@ SIDES: dict[str, Side] = {
     # Its defaults are bf16 and gradient checkpointing.
     "trl-defaults": Side("TRL SFTTrainer, defaults", _TRL, "trl"),
     "trl-best": Side(
-        "TRL SFTTrainer, no checkpointing + length groups + huge pages",
+        "TRL SFTTrainer, no checkpointing + length groups + kept memory",
         _TRL,
         "trl",
         {"arguments": _BF16 | {"gradient_checkpointing": False}},
@@ -91,7 +91,7 @@ SIDES: dict[str, Side] = {
         KEPT_MEMORY,
     ),
     "trl-best-fp32": Side(
-        "TRL SFTTrainer, fp32 + no checkpointing + length groups + huge pages",
+        "TRL SFTTrainer, fp32 + no checkpointing + length groups + kept memory",
         _TRL,
         "trl",
         {"arguments": _GROUPED | {"bf16": False, "gradient_checkpointing": False}},
@@ -99,7 +99,7 @@ SIDES: dict[str, Side] = {
     ),
     # Not for p-tuning: PEFT ignores position ids there, so that rows would see each other.
     "trl-padding-free": Side(
-        "TRL SFTTrainer, no checkpointing + padding-free + huge pages",
+        "TRL SFTTrainer, no checkpointing + padding-free + kept memory",
         _TRL,
         "trl",
         {"arguments": {"bf16": True, "gradient_checkpointing": False, "padding_free": True}},
@@ -110,7 +110,7 @@ SIDES: dict[str, Side] = {
     "factory-defaults": Side("LLaMA-Factory, defaults", _FACTORY, "factory", methods=_NO_P_TUNING),
     # With bf16 it keeps frozen weights in bf16 by itself.
     "factory-best": Side(
-        "LLaMA-Factory, bf16 + no checkpointing + length groups + huge pages",
+        "LLaMA-Factory, bf16 + no checkpointing + length groups + kept memory",
         _FACTORY,
         "factory",
         {"arguments": _BF16 | {"disable_gradient_checkpointing": True}},
@@ -118,7 +118,7 @@ SIDES: dict[str, Side] = {
         _NO_P_TUNING,
     ),
     "factory-best-fp32": Side(
-        "LLaMA-Factory, fp32 + no checkpointing + length groups + huge pages",
+        "LLaMA-Factory, fp32 + no checkpointing + length groups + kept memory",
         _FACTORY,
         "factory",
         {"arguments": _GROUPED | {"disable_gradient_checkpointing": True}},
