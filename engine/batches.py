@@ -78,21 +78,21 @@ def sizes(dataset: Dataset) -> list[tuple[int, int]]:
 
 
 def make_batch(dataset: Dataset, rows: list[int], pad_id: int) -> Batch:
-    picked = [dataset[row] for row in rows]
-    longest = round_up(max(len(one["input_ids"]) for one in picked), LENGTH_MULTIPLE)
+    found = dataset[rows]
+    picked = list(zip(found["input_ids"], found["learnt"], strict=True))
+    longest = round_up(max(len(ids) for ids, _ in picked), LENGTH_MULTIPLE)
     input_ids = np.full((len(picked), longest), pad_id, dtype=np.int64)
     targets = np.zeros((len(picked), longest), dtype=np.int64)
     learnt = np.zeros((len(picked), longest), dtype=bool)
-    for row, one in enumerate(picked):
-        length = len(one["input_ids"])
-        input_ids[row, :length] = one["input_ids"]
-        targets[row, : length - 1] = one["input_ids"][1:]
-        learnt[row, : length - 1] = one["learnt"][1:]
+    for row, (ids, is_learnt) in enumerate(picked):
+        input_ids[row, : len(ids)] = ids
+        targets[row, : len(ids) - 1] = ids[1:]
+        learnt[row, : len(ids) - 1] = is_learnt[1:]
     return Batch(
         input_ids=torch.from_numpy(input_ids),
         learnt=torch.from_numpy(learnt),
         targets=torch.from_numpy(targets[learnt]),
-        lengths=tuple(len(one["input_ids"]) for one in picked),
+        lengths=tuple(len(ids) for ids, _ in picked),
     )
 
 
@@ -101,7 +101,11 @@ def round_up(number: int, multiple: int) -> int:
 
 
 def plan_epoch(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Rows of each batch of one epoch: every row once, like lengths together; a pure function."""
+    """Rows of each batch of one epoch: every row once, like lengths together; a pure function.
+
+    The largest batch of all begins the first epoch. What it frees is enough for any later one, where a
+    larger one that comes later would find no free piece of its size and touch new memory for everything.
+    """
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     shuffled = random.permutation(len(lengths)).tolist()
     group = batch_size * _BATCHES_PER_GROUP
@@ -109,7 +113,11 @@ def plan_epoch(lengths: list[int], batch_size: int, seed: int, epoch: int) -> li
     for start in range(0, len(shuffled), group):
         rows = sorted(shuffled[start : start + group], key=lambda row: lengths[row])
         batches += [rows[first : first + batch_size] for first in range(0, len(rows), batch_size)]
-    return [batches[number] for number in random.permutation(len(batches))]
+    planned = [batches[number] for number in random.permutation(len(batches))]
+    if epoch == 0 and planned:
+        largest = max(range(len(planned)), key=lambda number: sum(lengths[row] for row in planned[number]))
+        planned.insert(0, planned.pop(largest))
+    return planned
 
 
 def plan_evaluation(dataset: Dataset, rows: list[int]) -> list[list[int]]:

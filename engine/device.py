@@ -32,12 +32,12 @@ In bf16 oneDNN compiles and keeps a kernel for every shape it meets: few shapes 
 """
 ATTENTION_BLOCK = {torch.float32: 64, torch.bfloat16: 512}
 """So many positions at most look back together: what comes after the last of them costs nothing."""
-SCORES_AT_ONCE = {torch.float32: 16_000_000, torch.bfloat16: 50_000_000}
+SCORES_AT_ONCE = {torch.float32: 16_000_000, torch.bfloat16: 60_000_000}
 """So many scores of the vocabulary at most are made at once: more cost memory, fewer cost time."""
 
 
-ARITHMETIC = 5
-"""Raised when the trainer adds up the same numbers in another order."""
+ARITHMETIC = 6
+"""Raised when the trainer adds up the same numbers in another order, or takes its batches in another."""
 
 
 @dataclass(frozen=True)

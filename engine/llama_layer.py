@@ -103,7 +103,7 @@ class JointMap:
     def complete(self, wide: Tensor) -> Tensor:
         """Fill the columns of the low-rank part from the first `inputs`; the same tensor."""
         if self.extra:
-            wide[:, self.inputs :] = wide[:, : self.inputs] @ self.down.t()
+            torch.mm(wide[:, : self.inputs], self.down.t(), out=wide[:, self.inputs :])
         return wide
 
     def backward(self, gradient: Tensor, wide: Tensor, lowest: bool = False) -> tuple[Tensor, Gradients]:

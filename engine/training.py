@@ -253,7 +253,9 @@ class Attempt:
         rate = schedule.learning_rate_at(progress.step + 1, self.steps, self.recipe.learning_rate or 1e-3)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.model.train()
+        if not self.model.training:
+            # After an evaluation; it goes through every module.
+            self.model.train()
         loss = self.loss(batch) / batch.targets.numel()
         if faults.reach("step"):
             loss = loss * math.nan

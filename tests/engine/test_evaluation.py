@@ -80,6 +80,14 @@ def test_every_example_comes_once_an_epoch_and_in_another_order_each_time() -> N
     assert plans[0] == plan_epoch(lengths, 8, seed=1, epoch=0) != plan_epoch(lengths, 8, seed=2, epoch=0)
 
 
+def test_the_largest_batch_comes_first_and_only_in_the_first_epoch() -> None:
+    lengths = [3 + (number * 37) % 170 for number in range(100)]
+    plans = [plan_epoch(lengths, 8, seed=1, epoch=epoch) for epoch in range(4)]
+    sizes_of = [[sum(lengths[row] for row in batch) for batch in plan] for plan in plans]
+    assert sizes_of[0][0] == max(sizes_of[0])
+    assert any(found[0] < max(found) for found in sizes_of[1:])
+
+
 def test_alike_lengths_share_a_batch() -> None:
     lengths = [1 + number % 50 for number in range(400)]
     batches = plan_epoch(lengths, 8, seed=0, epoch=0)
