@@ -124,12 +124,13 @@ def turn_back(
     """
     cosine, sine = angles
     backward = -sine
-    found = gradients.new_empty(len(index), index.shape[1] * gradients.shape[1])
+    found = gradients.new_empty(index.numel(), gradients.shape[1])
     _share(
         _turn_back,
         len(index),
         _array(gradients),
-        _array(index),
+        _array(index.view(-1)),
+        index.shape[1],
         turning,
         _array(position),
         _array(cosine),
@@ -137,7 +138,23 @@ def turn_back(
         np.float32(scale),
         _array(found),
     )
-    return found
+    return found.view(len(index), -1)
+
+
+def load(dtype: torch.dtype) -> None:
+    """Compile or load every loop for Numbers in `dtype`: the first step need not wait for it."""
+    hidden, weight, numbers = torch.zeros(1, 2), torch.ones(2), torch.zeros(1, 2, dtype=dtype)
+    norm(hidden, weight, 1.0, numbers)
+    norm_backward(numbers, hidden, weight, 1.0)
+    gate_and_up = torch.zeros(1, 4, dtype=dtype)
+    swiglu(gate_and_up, numbers)
+    swiglu_backward(numbers, gate_and_up)
+    scores = torch.zeros(1, 1, 1, dtype=dtype)
+    weigh(scores, 1, 0, 1.0)
+    weigh_backward(scores, torch.zeros_like(scores), 1, 0, 1.0)
+    index, angles = torch.zeros(1, dtype=torch.int64), (torch.zeros(1, 1), torch.zeros(1, 1))
+    turn(numbers, index, 1, index, angles)
+    turn_back(numbers, index.view(1, 1), 1, index, angles, 1.0)
 
 
 def compiling_seconds() -> float:
@@ -466,6 +483,7 @@ def _turn_back(
     end: int,
     gradients: Any,
     index: Any,
+    width: int,
     turning: int,
     position: Any,
     cosine: Any,
@@ -473,14 +491,14 @@ def _turn_back(
     scale: Any,
     found: Any,
 ) -> None:
-    size = 2 * cosine.shape[1]
+    """Two loops over the heads of a row: with a choice inside one, it is four times as slow."""
+    size = gradients.shape[1]
     before, after = np.empty(size, np.float32), np.empty(size, np.float32)
     for row in range(begin, end):
-        at = position[row]
-        for head in range(index.shape[1]):
-            here, there = gradients[index[row, head]], found[row, head * size : (head + 1) * size]
-            if head < turning:
-                _turn_head(here, cosine[at], sine[at], scale, before, after, there)
-            else:
-                for place in range(size):
-                    there[place] = here[place]
+        along, across = cosine[position[row]], sine[position[row]]
+        for head in range(row * width, row * width + turning):
+            _turn_head(gradients[index[head]], along, across, scale, before, after, found[head])
+        for head in range(row * width + turning, (row + 1) * width):
+            here, there = gradients[index[head]], found[head]
+            for place in range(size):
+                there[place] = here[place]

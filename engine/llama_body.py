@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine import kernels
 from engine.attention import Attention
 from engine.batches import Batch
 from engine.device import ATTENTION_BLOCK, ROWS_MULTIPLE
@@ -41,6 +42,7 @@ class LlamaBody:
         weight = base.get_output_embeddings().weight
         self.head: Tensor = weight if weight.requires_grad else weight.to(dtype)
         """(vocabulary, size), in `dtype` if it does not learn."""
+        kernels.load(dtype)
 
     @property
     def frozen_layers(self) -> int:

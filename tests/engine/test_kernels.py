@@ -33,6 +33,27 @@ for dtype in (torch.float32, torch.bfloat16):
 print(kernels.compiling_seconds() > 0.0)
 """
 
+LOOPS = "_norm _norm_backward _swiglu _swiglu_backward _turn _turn_back _weigh _weigh_backward".split()
+
+FIRST_STEP = f"""
+import torch
+from engine import kernels
+from engine.device import Device
+from engine.evaluation import CompletionLoss
+from tests.engine.test_llama_body import BATCH, build_model
+
+def show():
+    for name in {LOOPS}:
+        print(f"{{name}}={{len(getattr(kernels, name).signatures)}}")
+
+loss = CompletionLoss(build_model("lora"), Device("cpu", "test"), "bf16")
+loss.frozen_layers
+show()
+print("---")
+torch.autograd.backward(loss(BATCH))
+show()
+"""
+
 
 def draw(*shape: int, dtype: torch.dtype = torch.float32, seed: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
@@ -117,6 +138,14 @@ def test_what_is_turned_back_stands_where_it_stood(dtype: torch.dtype) -> None:
     by_head = back.view(rows, heads, -1)
     assert_alike(by_head[:, :turning], joint.view(rows, heads, -1)[:, :turning] * 2, dtype)
     assert torch.equal(by_head[:, turning:], turned.view(rows, heads, -1)[:, turning:])
+
+
+def test_a_step_loads_no_kernel_that_the_body_had_not_loaded() -> None:
+    """In a process of its own: here other tests have loaded them all."""
+    done = subprocess.run([sys.executable, "-c", FIRST_STEP], cwd=ROOT, capture_output=True, text=True)
+    loaded, later = done.stdout.split("---")
+    assert set(loaded.split()) == {f"{name}=1" for name in LOOPS}, done.stderr
+    assert later.split() == loaded.split()
 
 
 def test_what_is_no_number_stays_none() -> None:
