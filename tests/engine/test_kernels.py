@@ -33,7 +33,8 @@ for dtype in (torch.float32, torch.bfloat16):
 print(kernels.compiling_seconds() > 0.0)
 """
 
-LOOPS = "_norm _norm_backward _swiglu _swiglu_backward _turn _turn_back _weigh _weigh_backward".split()
+LOOPS = ["_norm", "_swiglu", "_turn", "_weigh"]
+LOOPS += [f"{name}_back" if name == "_turn" else f"{name}_backward" for name in LOOPS]
 
 FIRST_STEP = f"""
 import torch
