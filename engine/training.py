@@ -166,7 +166,8 @@ class Attempt:
         self.read_data(base_folder)
         seed_everything(self.recipe.seed)
         faults.reach("model_load")
-        self.model = self.method.prepare_model(load_base(base_folder), self.recipe).to(self.device.torch)
+        model = self.method.prepare_model(load_base(base_folder), self.recipe)
+        self.model = model.to(self.device.torch).train()
         self.learnt = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
         self.optimizer = torch.optim.AdamW(
             self.learnt.values(), betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True
@@ -254,7 +255,7 @@ class Attempt:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if not self.model.training:
-            # After an evaluation; it goes through every module.
+            # After an evaluation alone: it goes through every module.
             self.model.train()
         loss = self.loss(batch) / batch.targets.numel()
         if faults.reach("step"):
