@@ -51,6 +51,8 @@ WEIGHT_DECAY = 0.01
 CHECKPOINT_SECONDS = 15.0
 CHECKPOINT_SHARE = 0.05
 """Checkpoints take at most this share of the time."""
+CHECKPOINT_BYTES_PER_SECOND = 400e6
+"""Assumed until the first one has been timed: to the disk, and read again for its digest."""
 RECENT = 50
 """Steps whose median duration says how long the rest will take."""
 
@@ -98,7 +100,6 @@ class Attempt:
         self.begun = time.monotonic() if begun is None else begun
         self.earlier_seconds = 0.0
         self.first_step_at = self.saved_at = self.begun
-        self.checkpoint_interval = checkpoint_interval(0.0)
         self.plans: dict[int, list[list[int]]] = {}
         self.activations: dict[Split, Activations] = {}
 
@@ -173,6 +174,9 @@ class Attempt:
             self.learnt.values(), betas=(0.9, 0.99), weight_decay=WEIGHT_DECAY, fused=True
         )
         self.loss = CompletionLoss(self.model, self.device, self.progress.precision)
+        # Beside the weights the optimizer keeps two numbers for each.
+        checkpoint_bytes = 3 * sum(value.nbytes for value in self.learnt.values())
+        self.checkpoint_interval = checkpoint_interval(checkpoint_bytes / CHECKPOINT_BYTES_PER_SECOND)
 
     def read_data(self, base_folder: Path) -> None:
         tokenizer, self.shape = load_tokenizer(base_folder), read_shape(base_folder)
@@ -349,8 +353,7 @@ class Attempt:
             begun = time.monotonic()
             self.save_checkpoint()
             self.saved_at = time.monotonic()
-            cost = self.saved_at - begun
-            self.checkpoint_interval = checkpoint_interval(cost)
+            self.checkpoint_interval = checkpoint_interval(self.saved_at - begun)
 
     def save_checkpoint(self) -> None:
         progress = self.progress
@@ -409,10 +412,10 @@ class Attempt:
         return max(self.progress.peak_memory_bytes, peak_memory_bytes(self.device))
 
 
-def checkpoint_interval(last_cost_seconds: float) -> float:
-    """Seconds until the next checkpoint; tests ask for one after every step."""
+def checkpoint_interval(cost_seconds: float) -> float:
+    """Seconds until the next checkpoint, which will cost so many; tests ask for one after every step."""
     ordered = os.environ.get("VOICEWRIGHT_CHECKPOINT_SECONDS")
-    return float(ordered) if ordered else max(CHECKPOINT_SECONDS, last_cost_seconds / CHECKPOINT_SHARE)
+    return float(ordered) if ordered else max(CHECKPOINT_SECONDS, cost_seconds / CHECKPOINT_SHARE)
 
 
 def remember(durations: list[float], seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine import device, faults
+from engine import device, faults, training
 from engine.contract.records import Example, MethodName
 from engine.journal import Commands, Journal
 from engine.methods import get_method
@@ -160,6 +160,29 @@ def test_it_stops_when_it_starts_to_copy_and_keeps_the_best(order_run: OrderRun)
     losses = list(validation_losses(run).values())
     assert all(loss >= min(losses[1:]) for loss in losses[-PATIENCE:])
     assert result.validation_loss == min(losses[1:])
+
+
+def test_the_first_checkpoint_too_waits_until_it_is_a_twentieth_of_the_time(
+    order_run: OrderRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = order_run("all-layers")
+    monkeypatch.delenv("VOICEWRIGHT_CHECKPOINT_SECONDS", raising=False)
+
+    def prepare() -> Attempt:
+        attempt = Attempt(run.folder, run.order, Commands(os.pipe()[0]), Journal(run.folder.journal, 1))
+        attempt.prepare()
+        return attempt
+
+    small = prepare()
+    assert small.checkpoint_interval == training.CHECKPOINT_SECONDS
+    # As if the model were so large that a checkpoint takes two seconds.
+    expected_bytes = 3 * sum(value.nbytes for value in small.learnt.values())
+    monkeypatch.setattr(training, "CHECKPOINT_BYTES_PER_SECOND", expected_bytes / 2)
+    large = prepare()
+    assert large.checkpoint_interval == pytest.approx(2 / training.CHECKPOINT_SHARE)
+    large.saved_at = time.monotonic() - training.CHECKPOINT_SECONDS - 1
+    large.save_checkpoint_if_due()
+    assert not large.folder.checkpoints.exists()
 
 
 def test_looking_at_the_base_leaves_exactly_the_chosen_weights_learning(
