@@ -103,8 +103,8 @@ def round_up(number: int, multiple: int) -> int:
 def plan_epoch(lengths: list[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """Rows of each batch of one epoch: every row once, like lengths together; a pure function.
 
-    The largest batch of all begins the first epoch. What it frees is enough for any later one, where a
-    larger one that comes later would find no free piece of its size and touch new memory for everything.
+    The largest batch of all begins the first epoch: later ones then find room in what it has freed, where
+    smaller ones would have left no free piece of its size.
     """
     random = np.random.Generator(np.random.PCG64([seed, epoch]))
     shuffled = random.permutation(len(lengths)).tolist()
