@@ -14,6 +14,7 @@ from engine import kernels
 from engine.attention import Attention
 from engine.batches import Batch
 from engine.device import ATTENTION_BLOCK, ROWS_MULTIPLE
+from engine.file_pages import let_go
 from engine.layout import Heads, Layout
 from engine.llama_layer import JointMap, LlamaLayer, Map
 from engine.models import is_plain_llama
@@ -42,6 +43,7 @@ class LlamaBody:
         weight = base.get_output_embeddings().weight
         self.head: Tensor = weight if weight.requires_grad else weight.to(dtype)
         """(vocabulary, size), in `dtype` if it does not learn."""
+        let_go(parameter for parameter in model.parameters() if not parameter.requires_grad)
         kernels.load(dtype)
 
     @property
@@ -127,7 +129,7 @@ def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
     if hasattr(layer, "modules_to_save"):
         layer = layer.modules_to_save["default"]
     attention, inner = layer.self_attn, layer.mlp
-    return LlamaLayer(
+    built = LlamaLayer(
         epsilon,
         norms=(layer.input_layernorm.weight, layer.post_attention_layernorm.weight),
         attention_in=join([attention.q_proj, attention.k_proj, attention.v_proj]),
@@ -135,6 +137,9 @@ def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
         gate_and_up=join([inner.gate_proj, inner.up_proj]),
         down=join([inner.down_proj]),
     )
+    # Layer by layer: the whole model need never be there twice.
+    let_go(weight for joint in built.maps for weight in joint.left_behind)
+    return built
 
 
 def _leave_file(model: Any, layers: Sequence[LlamaLayer], dtype: torch.dtype) -> None:

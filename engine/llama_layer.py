@@ -65,6 +65,12 @@ class JointMap:
         return found
 
     @property
+    def left_behind(self) -> list[Tensor]:
+        """Frozen weights of which a copy stands here: they are not read again."""
+        kept = self.weight.dtype
+        return [one.weight for one in self.maps if not one.weight.requires_grad and one.weight.dtype != kept]
+
+    @property
     def needs_input(self) -> bool:
         """Whether `backward` reads what went in."""
         return self.learns or self.extra > 0

@@ -163,6 +163,36 @@ def test_the_models_file_is_let_go_of_once_its_weights_have_moved(
     assert str(folder) not in maps.read_text("utf-8")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of a process's memory")
+def test_frozen_weights_take_no_memory_beside_their_copies(
+    method_name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    method = get_method(method_name)
+    model = method.prepare_model(load_base(folder), method.build_recipe(Recipe(method=method_name), 100))
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    all_read = resident_bytes(folder)
+    assert all_read > sum(weight.nbytes for weight in model.parameters() if not weight.requires_grad) / 2
+    LlamaBody(model, torch.bfloat16)
+    # Pages across the edges of a weight stay; these weights are small.
+    assert resident_bytes(folder) < all_read / 4
+    # What was let go of is read again from the file.
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, before[name]), name
+
+
+def resident_bytes(folder: Path) -> int:
+    """Of the files in the folder, as far as they lie in this process's memory; proc(5): smaps."""
+    found, counts = 0, False
+    for line in Path("/proc/self/smaps").read_text("utf-8").splitlines():
+        first, *rest = line.split()
+        if not first.endswith(":"):
+            counts = str(folder) in line
+        elif counts and first == "Rss:":
+            found += 1024 * int(rest[0])
+    return found
+
+
 def test_nothing_frozen_gets_a_gradient_and_frozen_layers_keep_nothing() -> None:
     model = build_model("last-layers")
     body = LlamaBody(model, torch.float32)
