@@ -191,8 +191,12 @@ class _Team:
         cuts = [count * number // (len(self._orders) + 1) for number in range(len(self._orders) + 2)]
         for orders, begin, end in zip(self._orders, cuts[1:], cuts[2:], strict=False):
             orders.put((loop, begin, end, *arguments))
-        loop(0, cuts[1], *arguments)
-        for failed in [self._done.get() for _ in self._orders]:
+        try:
+            loop(0, cuts[1], *arguments)
+        finally:
+            # Whatever becomes of this part: answers left lying would be taken for those of the next loop.
+            failures = [self._done.get() for _ in self._orders]
+        for failed in failures:
             if failed is not None:
                 raise failed
 

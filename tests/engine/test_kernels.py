@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,26 @@ def test_what_is_no_number_stays_none() -> None:
     kernels.norm(hidden, torch.ones(16), EPSILON, out)
     assert out[2].isnan().all()
     assert not out[[0, 1, 3]].isnan().any()
+
+
+@pytest.mark.parametrize("failing", [0, 5])
+def test_after_a_loop_has_failed_in_any_thread_the_next_one_is_whole(failing: int) -> None:
+    team = kernels._Team(1)
+
+    def fail(begin: int, end: int) -> None:
+        if begin <= failing < end:
+            raise ValueError(f"from {begin}")
+
+    slow = []
+
+    def take_long(begin: int, end: int) -> None:
+        time.sleep(0.05 * (begin > 0))
+        slow.append((begin, end))
+
+    with pytest.raises(ValueError, match="from"):
+        team.share(fail, 10)
+    team.share(take_long, 10)
+    assert sorted(slow) == [(0, 5), (5, 10)]
 
 
 def test_a_part_of_wider_rows_is_refused() -> None:
