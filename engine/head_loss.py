@@ -10,9 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.device import ROWS_MULTIPLE, SCORES_AT_ONCE
-
-_CACHED_SCORES = 800_000
-"""So many in fp32 stay in the cache of two cores while they are gone over again and again."""
+from engine.kernels import cross_entropy
 
 
 def summed_cross_entropy(rows: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
@@ -40,8 +38,8 @@ class _HeadLoss(torch.autograd.Function):
             count = len(wanted)
             piece = rows.new_zeros(-(-count // multiple) * multiple, rows.shape[1], dtype=dtype)
             piece[:count] = rows[start : start + at_once]
-            scores = _score(piece, narrow)
-            loss += _sum_losses(scores, wanted, turns=learns_rows or learns_weight)
+            scores = piece @ narrow.t()
+            loss += cross_entropy(scores, wanted, turns=learns_rows or learns_weight).sum()
             if row_gradients is not None:
                 row_gradients[start : start + at_once] = (scores @ narrow)[:count]
             if learns_weight:
@@ -56,43 +54,6 @@ class _HeadLoss(torch.autograd.Function):
         )
         ctx.gradients = None
         return row_gradients, weight_gradient, None, None
-
-
-def _score(rows: Tensor, weight: Tensor) -> Tensor:
-    """(rows, vocabulary), in the number format of both.
-
-    A product this wide and low is made faster the other way round in fp32, and what comes after does not mind
-    how it lies in memory.
-    """
-    return (weight @ rows.t()).t() if weight.dtype == torch.float32 else rows @ weight.t()
-
-
-def _sum_losses(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
-    """The summed loss; if it `turns` them, `scores` (rows, vocabulary) become gradients, 0 behind targets.
-
-    All in fp32, and in place if they are: what the scores hold otherwise means nothing after that. Scores in
-    another format go there by few rows at once.
-    """
-    loss = scores.new_zeros((), dtype=torch.float32)
-    by = len(scores) if scores.dtype == torch.float32 else max(1, _CACHED_SCORES // scores.shape[1])
-    for start in range(0, len(targets), by):
-        wanted = targets[start : start + by]
-        part = scores[start : start + len(wanted)]
-        places = (torch.arange(len(wanted)), wanted)
-        # In place, and the exponential only once: what is as wide as the vocabulary costs most here.
-        exact = part.float()
-        exact -= exact.amax(dim=1, keepdim=True)
-        loss -= exact[places].sum()
-        total = exact.exp_().sum(dim=1, keepdim=True)
-        loss += total.log().sum()
-        if not turns:
-            continue
-        exact /= total
-        exact[places] -= 1.0
-        if exact is not part:
-            part.copy_(exact)
-    scores[len(targets) :] = 0.0
-    return loss
 
 
 def _add_product(total: Tensor | None, left: Tensor, right: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a layer does number by number, each thing in one pass over memory, where torch makes one a sum.
+"""What a layer and the loss do number by number, each in one pass over memory where torch makes one a sum.
 
 Compiled by numba for this processor when first called, and kept beside this file. Rows are shared out between
 threads; how many there are changes no sum. An array (rows, columns) may have more columns than are read or
@@ -141,6 +141,18 @@ def turn_back(
     return found.view(len(index), -1)
 
 
+def cross_entropy(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
+    """In nats, (len(targets)) in fp32, of scores (at least as many rows, vocabulary; Numbers).
+
+    If it `turns` them, each row of scores becomes the gradient of its loss, 0 where there is no target.
+    """
+    losses = torch.empty(len(targets))
+    _share(_cross_entropy, len(targets), _array(scores), _array(targets), turns, _array(losses))
+    if turns:
+        scores[len(targets) :] = 0.0
+    return losses
+
+
 def load(dtype: torch.dtype) -> None:
     """Compile or load every loop for Numbers in `dtype`: the first step need not wait for it."""
     hidden, weight, numbers = torch.zeros(1, 2), torch.ones(2), torch.zeros(1, 2, dtype=dtype)
@@ -155,6 +167,7 @@ def load(dtype: torch.dtype) -> None:
     index, angles = torch.zeros(1, dtype=torch.int64), (torch.zeros(1, 1), torch.zeros(1, 1))
     turn(numbers, index, 1, index, angles)
     turn_back(numbers, index.view(1, 1), 1, index, angles, 1.0)
+    cross_entropy(numbers, index, turns=True)
 
 
 def compiling_seconds() -> float:
@@ -403,18 +416,19 @@ def _swiglu_backward(begin: int, end: int, gradient: Any, gate_and_up: Any, foun
 
 
 @njit(inline="always")
-def _softmax(scores: Any, seen: int, scale: Any, weights: Any) -> None:
-    """Of the first `seen` scores, times `scale`, into `weights`, which is in fp32."""
+def _exponentials(scores: Any, seen: int, scale: Any, found: Any) -> Any:
+    """Of the first `seen` scores less the highest, times `scale`, into `found`; the highest, and their sum.
+
+    Their shares of the sum are the softmax. `found` is in fp32.
+    """
     highest = _get(scores, 0)
-    for key in range(1, seen):
-        highest = _larger(highest, _get(scores, key))
+    for place in range(1, seen):
+        highest = _larger(highest, _get(scores, place))
     total = np.float32(0.0)
-    for key in range(seen):
-        weights[key] = _exp((_get(scores, key) - highest) * scale)
-        total += weights[key]
-    share = _ONE / total
-    for key in range(seen):
-        weights[key] *= share
+    for place in range(seen):
+        found[place] = _exp((_get(scores, place) - highest) * scale)
+        total += found[place]
+    return highest, total
 
 
 @_compiled
@@ -423,9 +437,10 @@ def _weigh(begin: int, end: int, scores: Any, positions: int, first: int, scale:
         weights = np.empty(scores.shape[2], np.float32)
         for query in range(scores.shape[1]):
             row, seen = scores[text, query], first + query % positions + 1
-            _softmax(row, seen, scale, weights)
+            _, total = _exponentials(row, seen, scale, weights)
+            share = _ONE / total
             for key in range(seen):
-                _put(row, key, weights[key])
+                _put(row, key, weights[key] * share)
             for key in range(seen, len(row)):
                 row[key] = 0
 
@@ -438,17 +453,34 @@ def _weigh_backward(
         weights = np.empty(scores.shape[2], np.float32)
         for query in range(scores.shape[1]):
             row, towards, seen = scores[text, query], gradient[text, query], first + query % positions + 1
-            _softmax(row, seen, scale, weights)
-            common = np.float32(0.0)
+            _, total = _exponentials(row, seen, scale, weights)
+            share, common = _ONE / total, np.float32(0.0)
             for key in range(seen):
                 common += weights[key] * _get(towards, key)
+            common *= share
             # What all weights of a row have in common changes nothing.
             for key in range(seen):
-                _put(row, key, weights[key])
-                _put(towards, key, weights[key] * (_get(towards, key) - common))
+                weight = weights[key] * share
+                _put(row, key, weight)
+                _put(towards, key, weight * (_get(towards, key) - common))
             for key in range(seen, len(row)):
                 row[key] = 0
                 towards[key] = 0
+
+
+@_compiled
+def _cross_entropy(begin: int, end: int, scores: Any, targets: Any, turns: bool, losses: Any) -> None:
+    found = np.empty(scores.shape[1], np.float32)
+    for row in range(begin, end):
+        here, target = scores[row], targets[row]
+        wanted = _get(here, target)
+        highest, total = _exponentials(here, len(here), _ONE, found)
+        losses[row] = np.log(total) + (highest - wanted)
+        if turns:
+            share = _ONE / total
+            for place in range(len(here)):
+                _put(here, place, found[place] * share)
+            _put(here, target, found[target] * share - _ONE)
 
 
 @njit(inline="always")

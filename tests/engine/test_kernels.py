@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import cross_entropy, rms_norm, silu
 
 from engine import kernels
 
@@ -30,12 +30,14 @@ for dtype in (torch.float32, torch.bfloat16):
     kernels.norm(hidden, weight, 1e-5, wide)
     kernels.weigh_backward(scores, gradient, 45, 0, 0.125)
     found += [wide, kernels.swiglu_backward(wide[:, :35].contiguous(), hidden.to(dtype))]
+    found += [wide.clone(), kernels.cross_entropy(found[-1], torch.arange(70).repeat(3)[:203], turns=True)]
     print(hashlib.sha256(b"".join(one.float().numpy().tobytes() for one in found)).hexdigest())
 print(kernels.compiling_seconds() > 0.0)
 """
 
 LOOPS = ["_norm", "_swiglu", "_turn", "_weigh"]
 LOOPS += [f"{name}_back" if name == "_turn" else f"{name}_backward" for name in LOOPS]
+LOOPS += ["_cross_entropy"]
 
 FIRST_STEP = f"""
 import torch
@@ -124,6 +126,23 @@ def test_a_query_weighs_what_stands_before_it(first: int, dtype: torch.dtype) ->
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("scale", [1.0, 60.0])
+def test_cross_entropy_and_its_way_back(scale: float, dtype: torch.dtype) -> None:
+    scores, targets = draw(9, 50, dtype=dtype) * scale, torch.arange(7) * 7
+    exact = scores[:7].float().requires_grad_()
+    wanted = cross_entropy(exact, targets, reduction="none")
+    wanted.sum().backward()
+    assert exact.grad is not None
+
+    before = scores.clone()
+    assert_alike(kernels.cross_entropy(scores, targets, turns=False), wanted.detach(), torch.float32)
+    assert torch.equal(scores, before)
+    assert_alike(kernels.cross_entropy(scores, targets, turns=True), wanted.detach(), torch.float32)
+    assert_alike(scores[:7], exact.grad, dtype)
+    assert not scores[7:].any()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
 def test_what_is_turned_back_stands_where_it_stood(dtype: torch.dtype) -> None:
     rows, heads, turning, half = 9, 5, 3, 10
     angle = draw(rows, half)
@@ -157,6 +176,9 @@ def test_what_is_no_number_stays_none() -> None:
     kernels.norm(hidden, torch.ones(16), EPSILON, out)
     assert out[2].isnan().all()
     assert not out[[0, 1, 3]].isnan().any()
+    hidden[2] = torch.nan
+    losses = kernels.cross_entropy(hidden, torch.arange(4), turns=True)
+    assert losses.isnan().tolist() == [False, False, True, False]
 
 
 @pytest.mark.parametrize("failing", [0, 5])
