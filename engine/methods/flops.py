@@ -49,6 +49,8 @@ class Flops:
     """Layers that gradients travel through, and whose activations must be kept for it."""
     last_share: float
     """Of one layer's linear maps, those that follow its attention."""
+    products: int
+    """Of a layer's linear maps, there and back: as many are compiled for each number of rows."""
     frozen_share: float = 0.0
     """Of the body's forward: layers below all that learns, which make the same of a text in every pass."""
     virtual_tokens: int = 0
@@ -102,4 +104,6 @@ def base_flops(
         layers=shape.layers,
         layers_backward=layers_backward,
         last_share=1 - shape.attention_input_parameters / shape.layer_linear_parameters,
+        # Four joint maps (`llama_layer.py`), and the gradients of their inputs and of their weights.
+        products=12 if learnt_linear else 8,
     )
