@@ -25,7 +25,7 @@ from engine.batches import Batch
 from engine.calibration import Calibration, MethodRates, read_facts
 from engine.contract.records import METHOD_NAMES, Example, Machine, MethodName, Recipe, Split
 from engine.dataset import fingerprint_of, render_examples
-from engine.device import ChosenPrecision, Device, peak_memory_bytes
+from engine.device import ChosenPrecision, Device, choose_precision, detect_device, peak_memory_bytes
 from engine.journal import Commands, Journal
 from engine.kernels import compiling_seconds
 from engine.machine import Precision
@@ -48,8 +48,11 @@ ROUNDS = 4
 """Each length comes once a round; the first round touches memory and does not count."""
 SECONDS_PER_VISIT = 1.0
 """After which no further round begins, once every length has counted."""
-PARAMETERS_PER_BATCH = 160_000_000
-"""Larger models are timed with smaller batches, so that a step stays around a second."""
+PARAMETERS_PER_BATCH: dict[Precision, int] = {"fp32": 160_000_000, "bf16": 640_000_000}
+"""Larger models are timed with smaller batches, so that a step stays around a second. In bf16 it is over
+sooner, and the rows of a product are rounded up further: with few of them all lengths would cost the same."""
+LEAST_SPREAD = 1.5
+"""So many times the shortest step the longest must be, for a line through both to say anything."""
 EVALUATIONS = 2
 
 
@@ -115,9 +118,9 @@ class Probe:
     def __init__(self, folder: Path, model_folder: Path, fingerprint: str) -> None:
         self._folder, self._model_folder, self._fingerprint = folder, model_folder, fingerprint
         self._shape = read_shape(model_folder)
-        # On a small model the formats are so near each other that another attempt might choose the other one.
-        self._chosen: ChosenPrecision | None = None
-        self._batch_size = min(8, max(1, PARAMETERS_PER_BATCH // self._shape.parameters))
+        # Once for all: on a small model the formats are so near that another attempt might choose the other.
+        self._choosing_seconds = _timed(self._choose_precision)
+        self._batch_size = min(8, max(1, PARAMETERS_PER_BATCH[self._chosen.name] // self._shape.parameters))
         lines = render_examples([*self._examples("train"), *self._examples("validation")])
         self._dataset_fingerprint = fingerprint_of(lines)
         self._dataset_file.write_bytes(lines)
@@ -132,21 +135,20 @@ class Probe:
         attempt = self._attempt("all-layers")
         prepared = _timed(attempt.prepare)
         resident = _resident_bytes(attempt.device)
-        resumed = _timed(lambda: self._resume(attempt))
-        progress = attempt.progress
+        resumed = _timed(attempt.resume)
         first, *later = (self._slower_at_first(attempt, number) for number in range(attempt.steps_per_epoch))
         return Start(
-            seconds=prepared + resumed + first,
+            seconds=prepared + self._choosing_seconds + resumed + first,
             shape_seconds=mean(later),
             resident_bytes=resident,
-            precision=progress.precision,
-            precision_reason=progress.precision_reason,
+            precision=self._chosen.name,
+            precision_reason=self._chosen.reason,
         )
 
-    def _resume(self, attempt: Attempt) -> None:
-        attempt.resume()
-        # The first attempt's number format is that of all.
-        self._chosen = ChosenPrecision(attempt.progress.precision, attempt.progress.precision_reason)
+    def _choose_precision(self) -> None:
+        self._chosen: ChosenPrecision = choose_precision(
+            detect_device(), self._shape.hidden_size, self._shape.intermediate_size
+        )
 
     def _slower_at_first(self, attempt: Attempt, step: int) -> float:
         seconds = []
@@ -160,7 +162,7 @@ class Probe:
         attempt = self._attempt(method)
         attempt.prepare()
         _reset_peak(attempt.device)
-        self._resume(attempt)
+        attempt.resume()
         steps = self._time_steps(attempt)
         evaluations = [_timed(attempt.evaluate) for _ in range(EVALUATIONS)]
         peak = _peak_bytes(attempt.device)
@@ -177,7 +179,7 @@ class Probe:
         """Further tries, added to those of `timing`."""
         attempt = self._attempt(method)
         attempt.prepare()
-        self._resume(attempt)
+        attempt.resume()
         for work, seconds in self._time_steps(attempt).items():
             timing.steps[work] += seconds
         if attempt.activations:
@@ -281,14 +283,15 @@ def _rates(timing: Timing, startup_seconds: float) -> MethodRates:
 def fit_line(points: list[tuple[float, float]]) -> tuple[float, float]:
     """(seconds each step costs whatever its size, work per second) through (work, seconds), by least squares.
 
-    Where noise bends the line below zero, all is put on the work.
+    Where noise bends the line below zero, or all steps are as long, all is put on the work.
     """
     mean_work = sum(work for work, _ in points) / len(points)
     mean_seconds = sum(seconds for _, seconds in points) / len(points)
     spread = sum((work - mean_work) ** 2 for work, _ in points)
     slope = sum((work - mean_work) * (seconds - mean_seconds) for work, seconds in points) / (spread or 1.0)
     constant = mean_seconds - slope * mean_work
-    if slope <= 0 or constant < 0:
+    works = [work for work, _ in points]
+    if slope <= 0 or constant < 0 or max(works) < LEAST_SPREAD * min(works):
         return 0.0, mean_work / mean_seconds
     return constant, 1 / slope
 

@@ -109,7 +109,8 @@ def test_all_of_a_calibration_has_one_number_format_though_another_measurement_w
     from engine.device import ChosenPrecision
 
     answers = iter([ChosenPrecision("fp32", "first"), ChosenPrecision("bf16", "second")])
-    monkeypatch.setattr(training, "choose_precision", lambda *_: next(answers))
+    for module in (probe, training):
+        monkeypatch.setattr(module, "choose_precision", lambda *_: next(answers))
     probing = probe.Probe(tmp_path, tiny_model_folder, fingerprint(tiny_model_folder))
     if with_start:
         start = probing.start()
@@ -222,6 +223,23 @@ def test_noise_never_makes_a_step_or_its_work_cost_less_than_nothing(
     constant, rate = fit_line(points)
     assert constant >= 0
     assert rate > 0
+
+
+def test_steps_that_are_nearly_as_long_say_nothing_of_longer_ones() -> None:
+    from engine.probe import fit_line
+
+    # Of 135M parameters, a text at a time: the rows of all three had been rounded up to the same number.
+    assert fit_line([(73e9, 0.40), (75e9, 0.401)]) == (0.0, pytest.approx(74e9 / 0.4005))
+
+
+@pytest.mark.parametrize("parameters", [1_000_000, 20_000_000, 140_000_000])
+def test_the_shortest_and_the_longest_step_differ_in_bf16(parameters: int) -> None:
+    from engine import probe
+    from engine.work import ROWS_MULTIPLE, round_up
+
+    batch_size = min(8, probe.PARAMETERS_PER_BATCH["bf16"] // parameters)
+    rows = [round_up(batch_size * words, ROWS_MULTIPLE["bf16"]) for words in probe.WORDS_PER_EXAMPLE]
+    assert rows[-1] >= probe.LEAST_SPREAD * rows[0]
 
 
 def test_time_that_passes_without_others_wanting_the_processor_counts() -> None:
