@@ -17,22 +17,27 @@ _MAPPINGS = Path("/proc/self/maps")
 _DO_NOT_NEED = getattr(mmap, "MADV_DONTNEED", None)
 
 
-def let_go(weights: Iterable[Tensor]) -> int:
-    """The bytes that these weights no longer take here; whoever reads them again gets them from the file.
+class MappedFiles:
+    """The files that this process has mapped now; not to be kept for longer than they are."""
 
-    Only whole pages of a file are let go of: memory of any other kind would lose what it holds. No weight may
-    have been written to since it was loaded.
-    """
-    mapped = _mapped_files()
-    starts = [start for start, _ in mapped]
-    released = 0
-    for weight in weights:
-        first = -(-weight.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
-        end = (weight.data_ptr() + weight.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
-        place = bisect_right(starts, first) - 1
-        if place >= 0 and first < end <= mapped[place][1] and _advise(first, end - first):
-            released += end - first
-    return released
+    def __init__(self) -> None:
+        self._mapped = _mapped_files()
+        self._starts = [start for start, _ in self._mapped]
+
+    def let_go(self, weights: Iterable[Tensor]) -> int:
+        """The bytes that these weights no longer take here; whoever reads them again reads the file.
+
+        Only whole pages of a file are let go of: memory of any other kind would lose what it holds. No weight
+        may have been written to since it was loaded.
+        """
+        released = 0
+        for weight in weights:
+            first = -(-weight.data_ptr() // mmap.PAGESIZE) * mmap.PAGESIZE
+            end = (weight.data_ptr() + weight.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+            place = bisect_right(self._starts, first) - 1
+            if place >= 0 and first < end <= self._mapped[place][1] and _advise(first, end - first):
+                released += end - first
+        return released
 
 
 def _mapped_files() -> list[tuple[int, int]]:

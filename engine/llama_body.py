@@ -14,7 +14,7 @@ from engine import kernels
 from engine.attention import Attention
 from engine.batches import Batch
 from engine.device import ATTENTION_BLOCK, ROWS_MULTIPLE
-from engine.file_pages import let_go
+from engine.file_pages import MappedFiles
 from engine.layout import Heads, Layout
 from engine.llama_layer import JointMap, LlamaLayer, Map
 from engine.models import is_plain_llama
@@ -38,12 +38,14 @@ class LlamaBody:
         self._has_prompts = bool(getattr(model, "prompt_encoder", None))
         self._heads = Heads(base.config.num_attention_heads, base.config.num_key_value_heads)
         epsilon = base.config.rms_norm_eps
-        self.layers = [_build_layer(epsilon, layer, dtype) for layer in base.model.layers]
+        files = MappedFiles()
+        self.layers = [_build_layer(epsilon, layer, dtype, files) for layer in base.model.layers]
         _leave_file(model, self.layers, dtype)
         weight = base.get_output_embeddings().weight
         self.head: Tensor = weight if weight.requires_grad else weight.to(dtype)
         """(vocabulary, size), in `dtype` if it does not learn."""
-        let_go(parameter for parameter in model.parameters() if not parameter.requires_grad)
+        # Looked up anew: the file may be gone, and other memory lie where it was.
+        MappedFiles().let_go(parameter for parameter in model.parameters() if not parameter.requires_grad)
         kernels.load(dtype)
 
     @property
@@ -122,7 +124,7 @@ class LlamaBody:
         return Attention(layout, self._heads, cosine[0].float(), sine[0].float(), block, wanted)
 
 
-def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
+def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype, files: MappedFiles) -> LlamaLayer:
     def join(modules: Sequence[Any]) -> JointMap:
         return JointMap([_read_map(module) for module in modules], dtype)
 
@@ -138,7 +140,7 @@ def _build_layer(epsilon: float, layer: Any, dtype: torch.dtype) -> LlamaLayer:
         down=join([inner.down_proj]),
     )
     # Layer by layer: the whole model need never be there twice.
-    let_go(weight for joint in built.maps for weight in joint.left_behind)
+    files.let_go(weight for joint in built.maps for weight in joint.left_behind)
     return built
 
 
