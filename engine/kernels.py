@@ -6,6 +6,9 @@ written. `Numbers` are in fp32 or in bf16; all is computed in fp32. Knows arrays
 layers.
 """
 
+import subprocess
+import sys
+import time
 from functools import cache
 from queue import SimpleQueue
 from threading import Thread
@@ -25,6 +28,8 @@ _ROWS_SUMMED = 64
 """So many rows at a time are summed up, whatever the number of threads."""
 
 
+_compiled_elsewhere: list[float] = []
+"""Seconds that this process has waited for another one to compile."""
 _compiling = TimingListener()
 register("numba:compile", _compiling)
 
@@ -154,7 +159,21 @@ def cross_entropy(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
 
 
 def load(dtype: torch.dtype) -> None:
-    """Compile or load every loop for Numbers in `dtype`: the first step need not wait for it."""
+    """Load every loop for Numbers in `dtype`, so that the first step need not wait for it.
+
+    What has never been compiled here another process compiles: the compiler takes 0.4 GB, and keeps it.
+    """
+    if not _is_compiled(dtype):
+        begun = time.monotonic()
+        command = f"import torch; from engine import kernels; kernels.load_here({dtype})"
+        # Should it fail, this process compiles.
+        subprocess.run([sys.executable, "-P", "-c", command], stdin=subprocess.DEVNULL, check=False)
+        _compiled_elsewhere.append(time.monotonic() - begun)
+    load_here(dtype)
+
+
+def load_here(dtype: torch.dtype) -> None:
+    """The same in this process, whatever it takes."""
     hidden, weight, numbers = torch.zeros(1, 2), torch.ones(2), torch.zeros(1, 2, dtype=dtype)
     norm(hidden, weight, 1.0, numbers)
     norm_backward(numbers, hidden, weight, 1.0)
@@ -171,8 +190,19 @@ def load(dtype: torch.dtype) -> None:
 
 
 def compiling_seconds() -> float:
-    """How long this process has compiled: 0 where all it called had been compiled by an earlier one."""
-    return float(_compiling.duration) if _compiling.done else 0.0
+    """How long this process has compiled, or waited for it: 0 where an earlier one had compiled all."""
+    return sum(_compiled_elsewhere) + (float(_compiling.duration) if _compiling.done else 0.0)
+
+
+def _is_compiled(dtype: torch.dtype) -> bool:
+    """Whether this process or an earlier one has compiled the loop that `load_here` comes to last."""
+    loop: Any = _cross_entropy
+    scores = types.uint16 if dtype == torch.bfloat16 else types.float32
+    if any(signature[2].dtype == scores for signature in loop.signatures):
+        return True
+    # Of numba's pinned version, which looks there itself; what belongs to other source does not count.
+    kept = loop._cache._cache_file._load_index()
+    return any(signature[2].dtype == scores for signature, *_ in kept)
 
 
 def _array(tensor: Tensor) -> Any:

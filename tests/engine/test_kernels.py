@@ -169,6 +169,28 @@ def test_a_step_loads_no_kernel_that_the_body_had_not_loaded() -> None:
     assert later.split() == loaded.split()
 
 
+LOAD = """
+import resource, torch
+from engine import kernels
+kernels.load(torch.bfloat16)
+spent = kernels.compiling_seconds()
+kernels.load(torch.bfloat16)
+print(spent > 0, kernels.compiling_seconds() == spent, kernels._compiling.done)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_another_process_compiles_what_has_never_been_compiled(tmp_path: Path) -> None:
+    """The first time it takes long, later it does not, and either way this process holds as much."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", LOAD]
+    (first, held_first), (later, held_later) = (
+        subprocess.check_output(command, cwd=ROOT, env=environment, text=True).splitlines() for _ in range(2)
+    )
+    assert (first, later) == ("True True False", "False True False")
+    assert int(held_first) < 1.2 * int(held_later)
+
+
 def test_what_is_no_number_stays_none() -> None:
     hidden = draw(4, 16)
     hidden[2, 3] = torch.nan
