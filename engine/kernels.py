@@ -1,23 +1,21 @@
 """What a layer and the loss do number by number, each in one pass over memory where torch makes one a sum.
 
 Compiled by numba for this processor when first called, and kept beside this file. Rows are shared out between
-threads; how many there are changes no sum. An array (rows, columns) may have more columns than are read or
-written. `Numbers` are in fp32 or in bf16; all is computed in fp32. Knows arrays and formulas. Does not know
-layers.
+threads; how many there are changes no sum. Where numba finds GNU's OpenMP, they are those that make torch's
+products: two teams would be in each other's way. An array (rows, columns) may have more columns than are
+read or written. `Numbers` are in fp32 or in bf16; all is computed in fp32. Knows arrays and formulas. Does not
+know layers.
 """
 
 import subprocess
 import sys
 import time
-from functools import cache
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import torch
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, prange, set_num_threads, types
 from numba.core.event import TimingListener, register
 from numba.extending import intrinsic, overload
 from torch import Tensor
@@ -39,7 +37,7 @@ register("numba:compile", _compiling)
 
 def norm(hidden: Tensor, weight: Tensor, epsilon: float, out: Tensor) -> None:
     """RMSNorm (arXiv 1910.07467): the rows of `hidden` (rows, size) in fp32, normed, into `out` (Numbers)."""
-    _share(_norm, len(hidden), _array(hidden), _array(weight), np.float32(epsilon), _array(out))
+    _norm(_array(hidden), _array(weight), np.float32(epsilon), _array(out))
 
 
 def norm_backward(
@@ -52,9 +50,7 @@ def norm_backward(
     found = torch.empty_like(hidden)
     parts = hidden.new_empty(-(-len(hidden) // _ROWS_SUMMED), hidden.shape[1])
     beside = _array(hidden[:0] if besides is None else besides)
-    _share(
-        _norm_backward,
-        len(parts),
+    _norm_backward(
         _array(gradient),
         _array(hidden),
         _array(weight),
@@ -68,13 +64,13 @@ def norm_backward(
 
 def swiglu(gate_and_up: Tensor, out: Tensor) -> None:
     """SwiGLU (arXiv 2002.05202): (rows, 2 x inner) -> `out` (rows, at least inner), all Numbers."""
-    _share(_swiglu, len(out), _array(gate_and_up), _array(out))
+    _swiglu(_array(gate_and_up), _array(out))
 
 
 def swiglu_backward(gradient: Tensor, gate_and_up: Tensor) -> Tensor:
     """Gradient of `gate_and_up` (rows, 2 x inner) from that of what `swiglu` wrote (rows, at least inner)."""
     found = torch.empty_like(gate_and_up)
-    _share(_swiglu_backward, len(found), _array(gradient), _array(gate_and_up), _array(found))
+    _swiglu_backward(_array(gradient), _array(gate_and_up), _array(found))
     return found
 
 
@@ -83,14 +79,12 @@ def weigh(scores: Tensor, positions: int, first: int, scale: float) -> None:
 
     Query `i` stands at position `first` + `i` modulo `positions`, and gives nothing to any key behind it.
     """
-    _share(_weigh, len(scores), _array(scores), positions, first, np.float32(scale))
+    _weigh(_array(scores), positions, first, np.float32(scale))
 
 
 def weigh_backward(scores: Tensor, gradient: Tensor, positions: int, first: int, scale: float) -> None:
     """In place: `scores` become weights as in `weigh`, the weights' `gradient` that of the scaled scores."""
-    _share(
-        _weigh_backward, len(scores), _array(scores), _array(gradient), positions, first, np.float32(scale)
-    )
+    _weigh_backward(_array(scores), _array(gradient), positions, first, np.float32(scale))
 
 
 def turn(rows: Tensor, index: Tensor, width: int, position: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
@@ -101,9 +95,7 @@ def turn(rows: Tensor, index: Tensor, width: int, position: Tensor, angles: tupl
     """
     cosine, sine = angles
     found = rows.new_empty(len(index), 2 * cosine.shape[1])
-    _share(
-        _turn,
-        len(index),
+    _turn(
         _array(rows),
         _array(index),
         width,
@@ -111,6 +103,7 @@ def turn(rows: Tensor, index: Tensor, width: int, position: Tensor, angles: tupl
         _array(cosine),
         _array(sine),
         _array(found),
+        torch.get_num_threads(),
     )
     return found
 
@@ -130,9 +123,7 @@ def turn_back(
     cosine, sine = angles
     backward = -sine
     found = gradients.new_empty(index.numel(), gradients.shape[1])
-    _share(
-        _turn_back,
-        len(index),
+    _turn_back(
         _array(gradients),
         _array(index.view(-1)),
         index.shape[1],
@@ -142,6 +133,7 @@ def turn_back(
         _array(backward),
         np.float32(scale),
         _array(found),
+        torch.get_num_threads(),
     )
     return found.view(len(index), -1)
 
@@ -152,7 +144,7 @@ def cross_entropy(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
     If it `turns` them, each row of scores becomes the gradient of its loss, 0 where there is no target.
     """
     losses = torch.empty(len(targets))
-    _share(_cross_entropy, len(targets), _array(scores), _array(targets), turns, _array(losses))
+    _cross_entropy(_array(scores), _array(targets), turns, _array(losses), torch.get_num_threads())
     if turns:
         scores[len(targets) :] = 0.0
     return losses
@@ -161,7 +153,8 @@ def cross_entropy(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
 def load(dtype: torch.dtype) -> None:
     """Load every loop for Numbers in `dtype`, so that the first step need not wait for it.
 
-    What has never been compiled here another process compiles: the compiler takes 0.4 GB, and keeps it.
+    What has never been compiled here another process compiles: the compiler takes 0.4 GB, and keeps it, and
+    numba optimizes what it runs at once otherwise than what it keeps, which adds up in another order.
     """
     if not _is_compiled(dtype):
         begun = time.monotonic()
@@ -174,6 +167,7 @@ def load(dtype: torch.dtype) -> None:
 
 def load_here(dtype: torch.dtype) -> None:
     """The same in this process, whatever it takes."""
+    set_num_threads(min(torch.get_num_threads(), config.NUMBA_NUM_THREADS))
     hidden, weight, numbers = torch.zeros(1, 2), torch.ones(2), torch.zeros(1, 2, dtype=dtype)
     norm(hidden, weight, 1.0, numbers)
     norm_backward(numbers, hidden, weight, 1.0)
@@ -198,11 +192,11 @@ def _is_compiled(dtype: torch.dtype) -> bool:
     """Whether this process or an earlier one has compiled the loop that `load_here` comes to last."""
     loop: Any = _cross_entropy
     scores = types.uint16 if dtype == torch.bfloat16 else types.float32
-    if any(signature[2].dtype == scores for signature in loop.signatures):
+    if any(signature[0].dtype == scores for signature in loop.signatures):
         return True
     # Of numba's pinned version, which looks there itself; what belongs to other source does not count.
     kept = loop._cache._cache_file._load_index()
-    return any(signature[2].dtype == scores for signature, *_ in kept)
+    return any(signature[0].dtype == scores for signature, *_ in kept)
 
 
 def _array(tensor: Tensor) -> Any:
@@ -215,54 +209,6 @@ def _array(tensor: Tensor) -> Any:
         raise ValueError(f"rows of {tuple(tensor.shape)} that lie {tensor.stride()} apart")
     plain = tensor.detach()
     return (plain.view(torch.uint16) if plain.dtype == torch.bfloat16 else plain).numpy()
-
-
-# --- threads ----------------------------------------------------------------------------------------------
-
-
-class _Team:
-    """Threads that wait for their part of a loop: an executor's take twice as long to be called."""
-
-    def __init__(self, others: int) -> None:
-        self._orders: list[SimpleQueue[tuple[Any, ...]]] = [SimpleQueue() for _ in range(others)]
-        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
-        for orders in self._orders:
-            Thread(target=self._work, args=(orders,), daemon=True).start()
-
-    def share(self, loop: Any, count: int, *arguments: Any) -> None:
-        """`loop(begin, end, *arguments)` for all of range(count), a part by this thread."""
-        cuts = [count * number // (len(self._orders) + 1) for number in range(len(self._orders) + 2)]
-        for orders, begin, end in zip(self._orders, cuts[1:], cuts[2:], strict=False):
-            orders.put((loop, begin, end, *arguments))
-        try:
-            loop(0, cuts[1], *arguments)
-        finally:
-            # Whatever becomes of this part: answers left lying would be taken for those of the next loop.
-            failures = [self._done.get() for _ in self._orders]
-        for failed in failures:
-            if failed is not None:
-                raise failed
-
-    def _work(self, orders: "SimpleQueue[tuple[Any, ...]]") -> None:
-        while True:
-            loop, *arguments = orders.get()
-            try:
-                loop(*arguments)
-            except BaseException as error:
-                self._done.put(error)
-            else:
-                self._done.put(None)
-            # What it worked on is not kept until the next order.
-            del loop, arguments
-
-
-@cache
-def _team() -> _Team:
-    return _Team(torch.get_num_threads() - 1)
-
-
-def _share(loop: Any, count: int, *arguments: Any) -> None:
-    _team().share(loop, count, *arguments)
 
 
 # --- numbers ----------------------------------------------------------------------------------------------
@@ -372,13 +318,19 @@ def _sigmoid(number: Any) -> Any:
 
 
 def _compiled(loop: Any) -> Any:
-    return njit(cache=True, nogil=True, error_model="numpy", fastmath=_FAST)(loop)
+    return njit(cache=True, nogil=True, parallel=True, error_model="numpy", fastmath=_FAST)(loop)
+
+
+@njit(inline="always")
+def _part(count: int, number: int, parts: int) -> Any:
+    """Where the part of this number of range(count) begins and ends."""
+    return count * number // parts, count * (number + 1) // parts
 
 
 @_compiled
-def _norm(begin: int, end: int, hidden: Any, weight: Any, epsilon: Any, out: Any) -> None:
+def _norm(hidden: Any, weight: Any, epsilon: Any, out: Any) -> None:
     size = hidden.shape[1]
-    for row in range(begin, end):
+    for row in prange(len(hidden)):
         here, there = hidden[row], out[row]
         square = np.float32(0.0)
         for place in range(size):
@@ -390,8 +342,6 @@ def _norm(begin: int, end: int, hidden: Any, weight: Any, epsilon: Any, out: Any
 
 @_compiled
 def _norm_backward(
-    begin: int,
-    end: int,
     gradient: Any,
     hidden: Any,
     weight: Any,
@@ -401,7 +351,7 @@ def _norm_backward(
     parts: Any,
 ) -> None:
     size = hidden.shape[1]
-    for part in range(begin, end):
+    for part in prange(len(parts)):
         summed = parts[part]
         summed[:] = np.float32(0.0)
         for row in range(part * _ROWS_SUMMED, min((part + 1) * _ROWS_SUMMED, len(hidden))):
@@ -423,9 +373,9 @@ def _norm_backward(
 
 
 @_compiled
-def _swiglu(begin: int, end: int, gate_and_up: Any, out: Any) -> None:
+def _swiglu(gate_and_up: Any, out: Any) -> None:
     inner = gate_and_up.shape[1] // 2
-    for row in range(begin, end):
+    for row in prange(len(gate_and_up)):
         here, there = gate_and_up[row], out[row]
         for place in range(inner):
             gate = _get(here, place)
@@ -433,9 +383,9 @@ def _swiglu(begin: int, end: int, gate_and_up: Any, out: Any) -> None:
 
 
 @_compiled
-def _swiglu_backward(begin: int, end: int, gradient: Any, gate_and_up: Any, found: Any) -> None:
+def _swiglu_backward(gradient: Any, gate_and_up: Any, found: Any) -> None:
     inner = gate_and_up.shape[1] // 2
-    for row in range(begin, end):
+    for row in prange(len(gate_and_up)):
         here, above, below = gate_and_up[row], gradient[row], found[row]
         for place in range(inner):
             gate, up, towards = _get(here, place), _get(here, inner + place), _get(above, place)
@@ -462,8 +412,8 @@ def _exponentials(scores: Any, seen: int, scale: Any, found: Any) -> Any:
 
 
 @_compiled
-def _weigh(begin: int, end: int, scores: Any, positions: int, first: int, scale: Any) -> None:
-    for text in range(begin, end):
+def _weigh(scores: Any, positions: int, first: int, scale: Any) -> None:
+    for text in prange(len(scores)):
         weights = np.empty(scores.shape[2], np.float32)
         for query in range(scores.shape[1]):
             row, seen = scores[text, query], first + query % positions + 1
@@ -476,10 +426,8 @@ def _weigh(begin: int, end: int, scores: Any, positions: int, first: int, scale:
 
 
 @_compiled
-def _weigh_backward(
-    begin: int, end: int, scores: Any, gradient: Any, positions: int, first: int, scale: Any
-) -> None:
-    for text in range(begin, end):
+def _weigh_backward(scores: Any, gradient: Any, positions: int, first: int, scale: Any) -> None:
+    for text in prange(len(scores)):
         weights = np.empty(scores.shape[2], np.float32)
         for query in range(scores.shape[1]):
             row, towards, seen = scores[text, query], gradient[text, query], first + query % positions + 1
@@ -499,18 +447,20 @@ def _weigh_backward(
 
 
 @_compiled
-def _cross_entropy(begin: int, end: int, scores: Any, targets: Any, turns: bool, losses: Any) -> None:
-    found = np.empty(scores.shape[1], np.float32)
-    for row in range(begin, end):
-        here, target = scores[row], targets[row]
-        wanted = _get(here, target)
-        highest, total = _exponentials(here, len(here), _ONE, found)
-        losses[row] = np.log(total) + (highest - wanted)
-        if turns:
-            share = _ONE / total
-            for place in range(len(here)):
-                _put(here, place, found[place] * share)
-            _put(here, target, found[target] * share - _ONE)
+def _cross_entropy(scores: Any, targets: Any, turns: bool, losses: Any, parts: int) -> None:
+    for part in prange(parts):
+        found = np.empty(scores.shape[1], np.float32)
+        begin, end = _part(len(targets), part, parts)
+        for row in range(begin, end):
+            here, target = scores[row], targets[row]
+            wanted = _get(here, target)
+            highest, total = _exponentials(here, len(here), _ONE, found)
+            losses[row] = np.log(total) + (highest - wanted)
+            if turns:
+                share = _ONE / total
+                for place in range(len(here)):
+                    _put(here, place, found[place] * share)
+                _put(here, target, found[target] * share - _ONE)
 
 
 @njit(inline="always")
@@ -532,21 +482,21 @@ def _turn_head(head: Any, along: Any, across: Any, scale: Any, before: Any, afte
 
 @_compiled
 def _turn(
-    begin: int, end: int, rows: Any, index: Any, width: int, position: Any, cosine: Any, sine: Any, found: Any
+    rows: Any, index: Any, width: int, position: Any, cosine: Any, sine: Any, found: Any, parts: int
 ) -> None:
     size = 2 * cosine.shape[1]
-    before, after = np.empty(size, np.float32), np.empty(size, np.float32)
-    for head in range(begin, end):
-        row, which = index[head] // width, index[head] % width
-        at = position[row]
-        here = rows[row, which * size : (which + 1) * size]
-        _turn_head(here, cosine[at], sine[at], _ONE, before, after, found[head])
+    for part in prange(parts):
+        before, after = np.empty(size, np.float32), np.empty(size, np.float32)
+        begin, end = _part(len(index), part, parts)
+        for head in range(begin, end):
+            row, which = index[head] // width, index[head] % width
+            at = position[row]
+            here = rows[row, which * size : (which + 1) * size]
+            _turn_head(here, cosine[at], sine[at], _ONE, before, after, found[head])
 
 
 @_compiled
 def _turn_back(
-    begin: int,
-    end: int,
     gradients: Any,
     index: Any,
     width: int,
@@ -556,15 +506,18 @@ def _turn_back(
     sine: Any,
     scale: Any,
     found: Any,
+    parts: int,
 ) -> None:
     """Two loops over the heads of a row: with a choice inside one, it is four times as slow."""
     size = gradients.shape[1]
-    before, after = np.empty(size, np.float32), np.empty(size, np.float32)
-    for row in range(begin, end):
-        along, across = cosine[position[row]], sine[position[row]]
-        for head in range(row * width, row * width + turning):
-            _turn_head(gradients[index[head]], along, across, scale, before, after, found[head])
-        for head in range(row * width + turning, (row + 1) * width):
-            here, there = gradients[index[head]], found[head]
-            for place in range(size):
-                there[place] = here[place]
+    for part in prange(parts):
+        before, after = np.empty(size, np.float32), np.empty(size, np.float32)
+        begin, end = _part(len(index) // width, part, parts)
+        for row in range(begin, end):
+            along, across = cosine[position[row]], sine[position[row]]
+            for head in range(row * width, row * width + turning):
+                _turn_head(gradients[index[head]], along, across, scale, before, after, found[head])
+            for head in range(row * width + turning, (row + 1) * width):
+                here, there = gradients[index[head]], found[head]
+                for place in range(size):
+                    there[place] = here[place]

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ import hashlib, torch
 from engine import kernels
 torch.manual_seed(0)
 for dtype in (torch.float32, torch.bfloat16):
+    kernels.load(dtype)
     hidden, weight, wide = torch.randn(203, 70), torch.rand(70), torch.randn(203, 78).to(dtype)
     scores, gradient = torch.randn(6, 90, 45).to(dtype), torch.randn(6, 90, 45).to(dtype)
     found = [*kernels.norm_backward(wide, hidden, weight, 1e-5, hidden), scores, gradient]
@@ -201,26 +201,6 @@ def test_what_is_no_number_stays_none() -> None:
     hidden[2] = torch.nan
     losses = kernels.cross_entropy(hidden, torch.arange(4), turns=True)
     assert losses.isnan().tolist() == [False, False, True, False]
-
-
-@pytest.mark.parametrize("failing", [0, 5])
-def test_after_a_loop_has_failed_in_any_thread_the_next_one_is_whole(failing: int) -> None:
-    team = kernels._Team(1)
-
-    def fail(begin: int, end: int) -> None:
-        if begin <= failing < end:
-            raise ValueError(f"from {begin}")
-
-    slow = []
-
-    def take_long(begin: int, end: int) -> None:
-        time.sleep(0.05 * (begin > 0))
-        slow.append((begin, end))
-
-    with pytest.raises(ValueError, match="from"):
-        team.share(fail, 10)
-    team.share(take_long, 10)
-    assert sorted(slow) == [(0, 5), (5, 10)]
 
 
 def test_a_part_of_wider_rows_is_refused() -> None:
