@@ -3,8 +3,8 @@
 Compiled by numba for this processor when first called, and kept beside this file. Rows are shared out between
 threads; how many there are changes no sum. Where numba finds GNU's OpenMP, they are those that make torch's
 products: two teams would be in each other's way. An array (rows, columns) may have more columns than are
-read or written. `Numbers` are in fp32 or in bf16; all is computed in fp32. Knows arrays and formulas. Does not
-know layers.
+read or written. `Numbers` are in fp32 or in bf16; all is computed in fp32. Knows arrays and formulas. Does
+not know layers.
 """
 
 import subprocess

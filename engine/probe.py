@@ -33,6 +33,7 @@ from engine.methods import get_method
 from engine.methods.flops import Flops, Load
 from engine.models import read_shape
 from engine.run_files import Order
+from engine.spinning import spin_while_free
 from engine.training import Attempt
 from engine.work import Computing, TokenLengths, Tokens, count_work, load_batch
 from engine.workspace import RunFolder
@@ -89,7 +90,7 @@ def measure(workspace: Path, model_folder: Path, fingerprint: str, machine: Mach
     # Compiled is once and for all.
     loading = seconds_since_process_start() - waited_seconds() - compiling_seconds()
     load_average = os.getloadavg()[0]
-    with _scratch_folder(workspace) as folder:
+    with spin_while_free(), _scratch_folder(workspace) as folder:
         probe = Probe(folder, model_folder, fingerprint)
         start = probe.start()
         by_memory = sorted(METHOD_NAMES, key=probe.count_bytes)

@@ -190,9 +190,10 @@ def child_environment(
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "TOKENIZERS_PARALLELISM": "false",
             # Threads that wait by spinning are slowed down several times over by a neighbour on their cores;
-            # those that sleep at once take long to wake. GNU's runtime spins for some ten microseconds first.
+            # those that sleep at once take long to wake. GNU's runtime spins for some ten microseconds first,
+            # in a trainer, which looks out for neighbours (`spinning.py`), for some milliseconds.
             "OMP_WAIT_POLICY": "passive",
-            "GOMP_SPINCOUNT": "1000",
+            "GOMP_SPINCOUNT": "100000" if trains else "1000",
             "OMP_NUM_THREADS": str(threads),
         }
     )

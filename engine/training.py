@@ -40,6 +40,7 @@ from engine.methods import get_method, max_example_tokens
 from engine.mishaps import DivergedError, explain
 from engine.models import fingerprint, load_base, load_tokenizer, read_shape
 from engine.run_files import Order, Result
+from engine.spinning import spin_while_free
 from engine.workspace import RunFolder, write_durably
 
 StoppedBecause = Literal["finished", "early_stopping", "stopped"]
@@ -437,7 +438,8 @@ def train(folder: RunFolder, begun: float) -> None:
         signal.signal(number, lambda *_: commands.leave())
     attempt = Attempt(folder, order, commands, Journal(folder.journal, order.attempt), begun)
     try:
-        result = attempt.run()
+        with spin_while_free():
+            result = attempt.run()
     except Exception as error:
         traceback.print_exc()
         result = attempt.failed(error)

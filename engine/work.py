@@ -36,7 +36,7 @@ ATTENTION_PRODUCTS, HEAD_PRODUCTS = 5, 3
 """Kinds of products that are compiled for each number of positions, and for each number of learnt tokens."""
 
 
-COUNTING = 8
+COUNTING = 9
 """Raised when the same work or memory is counted otherwise: what was measured before holds no longer."""
 
 
