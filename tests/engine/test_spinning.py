@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -66,7 +67,7 @@ def test_they_sleep_while_a_neighbour_is_at_work(monkeypatch: pytest.MonkeyPatch
     told: list[str] = []
     looked = Event()
     cores_of_others = [0.0, 0.1, 0.9, 1.0, 0.2, 0.0]
-    clock = iter(range(len(cores_of_others) + 1))
+    clock = count()
     worked = 0.0
 
     class Told:
@@ -79,10 +80,10 @@ def test_they_sleep_while_a_neighbour_is_at_work(monkeypatch: pytest.MonkeyPatch
     def read(_: set[int]) -> Times:
         nonlocal worked
         number = next(clock)
-        if number:
+        if 0 < number <= len(cores_of_others):
             worked += cores_of_others[number - 1]
             told.append(str(cores_of_others[number - 1]))
-        if number == len(cores_of_others):
+        if number > len(cores_of_others):
             looked.set()
         return Times(float(number), worked, 0.0)
 
