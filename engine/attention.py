@@ -71,7 +71,8 @@ class Attention:
                 if block is self._blocks[-1]:
                     torch.bmm(left.mT, right, out=gathered)
                 else:
-                    gathered.baddbmm_(left.mT, right)
+                    # `baddbmm_` would go through them one by one, since they do not lie side by side.
+                    gathered += torch.bmm(left.mT, right)
         for found in (keys, values):
             self._gather_shared(found)
         joint = turn_back(

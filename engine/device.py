@@ -36,7 +36,7 @@ SCORES_AT_ONCE = {torch.float32: 16_000_000, torch.bfloat16: 60_000_000}
 """So many scores of the vocabulary at most are made at once: more cost memory, fewer cost time."""
 
 
-ARITHMETIC = 8
+ARITHMETIC = 9
 """Raised when the trainer adds up the same numbers in another order, or takes its batches in another."""
 
 
