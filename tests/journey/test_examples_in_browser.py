@@ -33,25 +33,32 @@ def start_voice(page: Page, url: str, name: str) -> None:
     page.locator("input[type=file]").first.wait_for(state="attached")
 
 
+def press(page: Page, name: str) -> None:
+    """The button of this name, once it is the only one: what stood on a page stays while it is drawn anew."""
+    button = page.get_by_role("button", name=name)
+    expect(button).to_have_count(1, timeout=30_000)
+    button.click()
+
+
 @pytest.mark.browser
 @pytest.mark.timeout(400)
 def test_an_ugly_export_is_mended_shown_and_kept(studio_url: str, page: Page, ugly_file: Path) -> None:
     start_voice(page, studio_url, "Ugly")
     page.locator("input[type=file]").first.set_input_files(ugly_file)
 
-    page.get_by_role("button", name="Put the letters right").click()
+    press(page, "Put the letters right")
     expect(page.get_by_text("1 row mended: letters put right.")).to_be_visible(timeout=30_000)
-    page.get_by_role("button", name="Undo").click()
-    page.get_by_role("button", name="Put the letters right").click()
-    page.get_by_role("button", name="Keep the plain text").click()
+    press(page, "Undo")
+    press(page, "Put the letters right")
+    press(page, "Keep the plain text")
     expect(page.get_by_text("turned into plain text")).to_be_visible(timeout=30_000)
-    page.get_by_role("button", name="Mask it").click()
+    press(page, "Mask it")
     expect(page.get_by_text("personal data masked")).to_be_visible(timeout=30_000)
 
     page.get_by_text("Exactly what the model reads").click()
     expect(page.locator("[class*=st-key-reading-learnt]").first).to_be_visible(timeout=30_000)
 
-    page.get_by_role("button", name="Use these 93 examples").click()
+    press(page, "Use these 93 examples")
     expect(page.get_by_role("heading", name="How shall it learn?")).to_be_visible(timeout=30_000)
 
 
