@@ -28,7 +28,7 @@ from engine.curve import Curves
 from engine.dataset import remove_unfinished
 from engine.exporting import Exporter
 from engine.guard import Guard
-from engine.models import STARTER
+from engine.models.catalog import STARTER
 from engine.planning import Planner
 from engine.processes import on_end_signals, take_lock
 from engine.recovery import open_store

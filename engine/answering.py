@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import AnswerEvent, AnswerRequest, ManyAnswersRequest, Question, Run
 from engine.methods import get_method
-from engine.models import get_model
+from engine.models.catalog import get_model
 from engine.processes import Child, cap_log, start_module, usable_cores
 from engine.store import Store
 from engine.workspace import Workspace

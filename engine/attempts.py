@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from engine.contract.records import Dataset, Run
 from engine.curve import Curve
-from engine.models import fingerprint, get_model
+from engine.models.catalog import get_model
+from engine.models.inspect import fingerprint
 from engine.processes import Child, out_of_memory_kills, take_lock
 from engine.run_files import Order, Result
 from engine.standby import Standby

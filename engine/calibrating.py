@@ -12,7 +12,8 @@ from engine.calibration import find_calibration
 from engine.contract.failures import EngineFailure
 from engine.contract.records import Machine
 from engine.machine import read_machine
-from engine.models import fingerprint, get_model
+from engine.models.catalog import get_model
+from engine.models.inspect import fingerprint
 from engine.processes import Child, start_module, take_lock, usable_cores
 from engine.workspace import Workspace
 

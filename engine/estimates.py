@@ -18,7 +18,7 @@ from engine.methods import get_method
 from engine.work import Computing, TokenLengths, Work, count_work
 
 if TYPE_CHECKING:
-    from engine.models import ModelShape
+    from engine.models.inspect import ModelShape
 
 # How far off the counting may be: from counted / below to counted x above. On a shared machine, whose speed
 # changes by the minute, runs took 0.78 to 1.23 of what was counted; beside other work, up to twice as long.

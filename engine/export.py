@@ -27,7 +27,7 @@ from engine.conversation import chat_template
 from engine.download import Sample, build_content, write_archive
 from engine.encoding import encode_prompt
 from engine.methods import get_method
-from engine.models import fingerprint
+from engine.models.inspect import fingerprint
 from engine.run_files import ExportOrder, Order
 from engine.sampling import Sampling
 from engine.tuned_model import TunedModel

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import Export, Run
-from engine.models import describe_model, get_model
+from engine.models.catalog import describe_model, get_model
 from engine.processes import Child, kill_module, start_module, take_lock, usable_cores
 from engine.run_files import ExportOrder
 from engine.store import Store

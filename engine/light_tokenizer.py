@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers
 from engine.chat_templates import compile_template
 from engine.contract.failures import EngineFailure
 from engine.conversation import Message
-from engine.models import CHAT_TEMPLATE_FILE
+from engine.models.inspect import CHAT_TEMPLATE_FILE
 
 _NAMES = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 

@@ -17,7 +17,7 @@ from engine.device import ATTENTION_BLOCK, ROWS_MULTIPLE
 from engine.file_pages import MappedFiles
 from engine.layout import Heads, Layout
 from engine.llama_layer import JointMap, LlamaLayer, Map
-from engine.models import is_plain_llama
+from engine.models.inspect import is_plain_llama
 
 
 def can_build(model: Any) -> bool:

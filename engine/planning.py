@@ -11,7 +11,8 @@ from engine.contract.failures import EngineFailure
 from engine.contract.records import Estimate, EstimateRequest, Example, Recipe, TokenCounts
 from engine.dataset import read_examples
 from engine.estimates import FinishedRun, estimate_run
-from engine.models import STARTER, fingerprint, get_model, read_shape
+from engine.models.catalog import STARTER, get_model
+from engine.models.inspect import fingerprint, read_shape
 from engine.store import Store
 from engine.token_counts import count_tokens
 from engine.work import TokenLengths

@@ -31,7 +31,7 @@ from engine.kernels import compiling_seconds
 from engine.machine import Precision
 from engine.methods import get_method
 from engine.methods.flops import Flops, Load
-from engine.models import read_shape
+from engine.models.inspect import read_shape
 from engine.run_files import Order
 from engine.spinning import spin_while_free
 from engine.training import Attempt

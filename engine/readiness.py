@@ -10,7 +10,9 @@ from importlib import import_module
 
 from engine.contract.records import Example, Recipe
 from engine.methods import get_method
-from engine.models import STARTER, fingerprint, load_base, load_tokenizer, read_shape
+from engine.models.catalog import STARTER
+from engine.models.inspect import fingerprint, read_shape
+from engine.models.load import load_base, load_tokenizer
 from engine.workspace import ASSETS
 
 _LIBRARIES = ("torch", "datasets", "transformers.models.llama.modeling_llama", "peft", "engine.training")

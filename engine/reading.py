@@ -18,7 +18,7 @@ from engine.conversation import Message, Segment, build_messages, chat_template,
 from engine.encoding import Encoded, encode_example, end_ids, markup_ids, mentions_special, text_ids
 from engine.light_tokenizer import LightTokenizer, open_tokenizer
 from engine.methods import MAX_EXAMPLE_TOKENS
-from engine.models import read_shape
+from engine.models.inspect import read_shape
 
 
 class Token(NamedTuple):

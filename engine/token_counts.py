@@ -13,7 +13,7 @@ from jinja2 import TemplateError
 from engine.contract.records import Example, TokenCounts
 from engine.conversation import placeholder, render_prompt
 from engine.light_tokenizer import LightTokenizer, open_tokenizer
-from engine.models import read_shape
+from engine.models.inspect import read_shape
 
 # Where a template cannot be rendered on its own: a beginning, two roles and their line ends.
 ASSUMED_TEMPLATE_TOKENS = 8

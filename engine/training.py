@@ -38,7 +38,8 @@ from engine.journal import Commands, Journal
 from engine.machine import Precision
 from engine.methods import get_method, max_example_tokens
 from engine.mishaps import DivergedError, explain
-from engine.models import fingerprint, load_base, load_tokenizer, read_shape
+from engine.models.inspect import fingerprint, read_shape
+from engine.models.load import load_base, load_tokenizer
 from engine.run_files import Order, Result
 from engine.spinning import spin_while_free
 from engine.workspace import RunFolder, write_durably

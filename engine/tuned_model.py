@@ -23,7 +23,7 @@ from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
 from engine.contract.failures import EngineFailure
 from engine.contract.records import Side, Turn
 from engine.encoding import encode_example, encode_prompt
-from engine.models import load_base, load_tokenizer
+from engine.models.load import load_base, load_tokenizer
 from engine.opening import Refused, check_adapter, check_model
 from engine.rows import Row
 from engine.sampling import Decoding, Sampling, TextStream

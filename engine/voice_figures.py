@@ -23,7 +23,7 @@ from engine.contract.records import BALANCED_TEMPERATURE, METHOD_NAMES, Example,
 from engine.dataset import fingerprint_of, render_examples
 from engine.encoding import encode_example
 from engine.methods import get_method, max_example_tokens
-from engine.models import fingerprint, read_shape
+from engine.models.inspect import fingerprint, read_shape
 from engine.run_files import Order, Result
 from engine.starter_figures import sample_answers, summed_nats
 from engine.workspace import ASSETS, RunFolder

@@ -18,7 +18,7 @@ from engine.schedule import choose_validation_rows, count_steps, evaluation_step
 
 if TYPE_CHECKING:
     from engine.methods.flops import Flops
-    from engine.models import ModelShape
+    from engine.models.inspect import ModelShape
 
 # Held equal to those of the modules that import torch, by a test.
 BATCHES_PER_GROUP = 8

@@ -27,7 +27,7 @@ from typing import Any, Protocol, cast
 
 from engine.contract.records import MethodName, Recipe
 from engine.methods.flops import Flops
-from engine.models import ModelShape
+from engine.models.inspect import ModelShape
 
 # A longer exchange is cut: memory grows with length, and a brand's examples are short.
 MAX_EXAMPLE_TOKENS = 2048

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.conversation import FALLBACK_CHAT_TEMPLATE
-from engine.models import CHAT_TEMPLATE_FILE, has_chat_template, tokenizer_files
+from engine.models.inspect import CHAT_TEMPLATE_FILE, has_chat_template, tokenizer_files
 
 BASE_NAME = "base"
 

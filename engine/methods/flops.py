@@ -7,7 +7,7 @@ Knows sizes only. Does not know seconds; torch is not imported.
 
 from dataclasses import dataclass
 
-from engine.models import ModelShape
+from engine.models.inspect import ModelShape
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.contract.records import MethodName, Recipe
 from engine.methods.defaults import batch_size_for, epochs_for, fill
 from engine.methods.flops import Flops, base_flops
-from engine.models import ModelShape
+from engine.models.inspect import ModelShape
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

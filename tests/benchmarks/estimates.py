@@ -23,7 +23,7 @@ from engine.contract.records import Estimate, Example, Metric, Recipe, Settings
 from engine.estimates import estimate_run
 from engine.machine import read_machine
 from engine.methods import get_method
-from engine.models import fingerprint, read_shape
+from engine.models.inspect import fingerprint, read_shape
 from engine.processes import Child, take_lock
 from engine.run_files import JournalLine, Result
 from engine.schedule import evaluation_steps

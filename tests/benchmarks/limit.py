@@ -21,7 +21,7 @@ import torch
 from engine.device import DTYPES
 from engine.machine import Precision
 from engine.methods import get_method
-from engine.models import ModelShape, read_shape
+from engine.models.inspect import ModelShape, read_shape
 from tests.benchmarks.compare import BATCH_SIZE, Plan, build_parser, build_task, compare, lay_out
 from tests.benchmarks.materials import model_folder, rows_file
 from tests.benchmarks.measuring import Run, SideError

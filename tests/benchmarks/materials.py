@@ -7,7 +7,7 @@ its parent.
 import sys
 from pathlib import Path
 
-from engine.models import load_tokenizer
+from engine.models.load import load_tokenizer
 from tests.benchmarks.rows import make_rows, write_rows
 from tests.benchmarks.shapes import make_model
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.contract.records import Example, Recipe
 from engine.dataset import fingerprint_of, render_examples
 from engine.methods import get_method
-from engine.models import fingerprint
+from engine.models.inspect import fingerprint
 from engine.run_files import JournalLine, Order, Result
 from engine.workspace import RunFolder
 from tests.benchmarks.rows import read_rows

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from engine.models import load_tokenizer
+from engine.models.load import load_tokenizer
 from engine.run_files import Result
 from engine.workspace import RunFolder
 from tests.benchmarks import ours

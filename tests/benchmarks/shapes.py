@@ -6,7 +6,7 @@ What a model says does not matter for how fast it learns. Knows transformers. Do
 import shutil
 from pathlib import Path
 
-from engine.models import tokenizer_files
+from engine.models.inspect import tokenizer_files
 from engine.workspace import ASSETS
 
 STARTER = ASSETS / "models" / "starter"

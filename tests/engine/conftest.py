@@ -21,7 +21,8 @@ import pytest
 
 from engine.contract.records import METHOD_NAMES, Example, MethodName, Recipe
 from engine.methods import get_method
-from engine.models import add_local_model, fingerprint
+from engine.models.catalog import add_local_model
+from engine.models.inspect import fingerprint
 from engine.run_files import JournalLine, Order, Result
 from engine.standby import TRAINER
 from engine.trainer import READY
@@ -235,7 +236,7 @@ def tune_by_chance(name: MethodName, base: Path, folder: Path) -> Path:
     """An artefact that clearly changes the answers, without the time that learning takes."""
     import torch
 
-    from engine.models import load_base
+    from engine.models.load import load_base
 
     torch.manual_seed(3)
     method = get_method(name)

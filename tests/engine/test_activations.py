@@ -11,7 +11,7 @@ from engine.contract.records import Example, Recipe
 from engine.device import Device
 from engine.evaluation import CompletionLoss
 from engine.methods import get_method
-from engine.models import load_base, load_tokenizer
+from engine.models.load import load_base, load_tokenizer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from engine.contract.records import Example, Side
-from engine.models import fingerprint
+from engine.models.inspect import fingerprint
 from engine.sampling import Sampling
 from engine.speaking import Speaking
 from engine.tuned_model import LoadedModels, TunedModel

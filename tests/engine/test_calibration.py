@@ -15,7 +15,7 @@ from engine.calibration import Calibration, assume_calibration, find_calibration
 from engine.contract.records import METHOD_NAMES, Example, Machine, Recipe, Settings
 from engine.estimates import estimate_run
 from engine.machine import read_machine
-from engine.models import fingerprint, read_shape
+from engine.models.inspect import fingerprint, read_shape
 from engine.token_counts import count_tokens
 from engine.work import TokenLengths, Tokens
 from engine.workspace import ASSETS, Workspace

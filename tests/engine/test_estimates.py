@@ -14,7 +14,7 @@ from engine.contract.prices import load_prices
 from engine.contract.records import METHOD_NAMES, Estimate, Machine, MethodName, Recipe, Settings, TokenCounts
 from engine.estimates import SPREAD_CALIBRATED, TYPICAL_SHARE, FinishedRun, estimate_run
 from engine.methods import get_method
-from engine.models import ModelShape
+from engine.models.inspect import ModelShape
 from engine.work import Computing, TokenLengths, Tokens, count_work
 
 SHAPE = ModelShape(

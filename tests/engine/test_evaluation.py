@@ -12,7 +12,7 @@ from engine.device import Device
 from engine.encoding import encode_example
 from engine.evaluation import CompletionLoss, validation_loss
 from engine.methods import get_method
-from engine.models import load_base, load_tokenizer
+from engine.models.load import load_base, load_tokenizer
 
 CPU = Device("cpu", "a test")
 

@@ -32,7 +32,9 @@ from engine.contract.records import (
 from engine.download import escape_cell, plain
 from engine.export import build_archive, check_in_fresh_process, export_run, read_held_out
 from engine.methods import get_method
-from engine.models import describe_model, fingerprint, load_base
+from engine.models.catalog import describe_model
+from engine.models.inspect import fingerprint
+from engine.models.load import load_base
 from engine.run_files import ExportOrder, Order
 from engine.workspace import RunFolder
 

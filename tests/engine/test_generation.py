@@ -24,7 +24,7 @@ from engine.contract.failures import EngineFailure
 from engine.contract.records import MethodName
 from engine.encoding import encode_prompt
 from engine.methods import get_method
-from engine.models import load_base, load_tokenizer
+from engine.models.load import load_base, load_tokenizer
 from engine.sampling import Sampling, TextStream, choose_token
 from engine.tuned_model import LoadedModels, TunedModel
 

@@ -19,7 +19,7 @@ from engine.contract.records import MethodName, Recipe
 from engine.device import ATTENTION_BLOCK
 from engine.llama_body import LlamaBody, can_build
 from engine.methods import get_method
-from engine.models import load_base
+from engine.models.load import load_base
 
 LENGTHS = (17, 20, 9)
 SHARED = 4

@@ -7,17 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.contract.failures import EngineFailure
-from engine.models import (
-    add_local_model,
-    check_folder,
-    describe_model,
-    find_model,
-    fingerprint,
-    get_model,
-    list_models,
-    load_base,
-    read_shape,
-)
+from engine.models.catalog import add_local_model, describe_model, find_model, get_model, list_models
+from engine.models.inspect import check_folder, fingerprint, read_shape
+from engine.models.load import load_base
 from engine.workspace import Workspace
 
 

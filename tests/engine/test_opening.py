@@ -22,7 +22,7 @@ from engine.contract.failures import Failure
 from engine.contract.records import Recipe
 from engine.download import artefact_content, base_content
 from engine.methods import get_method
-from engine.models import load_base, load_tokenizer
+from engine.models.load import load_base, load_tokenizer
 from engine.opening import MANIFEST, Refused, compare, unpack
 
 PROMPT = "Describe the tent."

@@ -18,7 +18,7 @@ from engine.calibrating import Calibrator
 from engine.contract.records import Columns, Dataset, Example, NewProject, NewRun, Recipe
 from engine.curve import Curves
 from engine.exporting import Exporter
-from engine.models import add_local_model
+from engine.models.catalog import add_local_model
 from engine.recovery import Copies, copy_of, open_store
 from engine.store import Store
 from engine.worker import Patience, Worker

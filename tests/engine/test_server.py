@@ -287,7 +287,8 @@ def test_the_machine_and_the_models_are_told(engine: Any) -> None:
 
 def test_tokens_are_counted_as_the_trainer_counts_them(engine: Any, examples: list[Example]) -> None:
     from engine.encoding import encode_example, encode_prompt
-    from engine.models import find_model, load_tokenizer
+    from engine.models.catalog import find_model
+    from engine.models.load import load_tokenizer
 
     earlier = [Turn(role="user", text="Ahoy?"), Turn(role="assistant", text="Ahoy!")]
     examples = [*examples, examples[0].model_copy(update={"turns": earlier})]

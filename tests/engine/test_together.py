@@ -12,7 +12,7 @@ from transformers import DynamicCache, MistralConfig, MistralForCausalLM
 
 from engine.contract.records import MethodName, Side, Turn
 from engine.methods import get_method
-from engine.models import load_tokenizer
+from engine.models.load import load_tokenizer
 from engine.rows import Row
 from engine.sampling import Decoding, Sampling
 from engine.together import Together

@@ -12,7 +12,7 @@ from engine import device, faults, training
 from engine.contract.records import Example, MethodName
 from engine.journal import Commands, Journal
 from engine.methods import get_method
-from engine.models import read_shape
+from engine.models.inspect import read_shape
 from engine.run_files import Result
 from engine.schedule import PATIENCE, choose_validation_rows, evaluation_steps, learning_rate_at
 from engine.training import Attempt
@@ -94,7 +94,7 @@ def test_the_first_point_is_the_untouched_base(method_name: MethodName, order_ru
     from engine.batches import make_batch, plan_evaluation, read_examples, tokenize
     from engine.device import detect_device
     from engine.evaluation import CompletionLoss, validation_loss
-    from engine.models import load_base, load_tokenizer
+    from engine.models.load import load_base, load_tokenizer
 
     run = order_run(method_name, epochs=1)
     result = train_here(run)
@@ -118,7 +118,7 @@ def test_the_artefact_is_the_best_version_and_stock_libraries_find_its_loss(orde
     from engine.batches import make_batch, plan_evaluation, read_examples, tokenize
     from engine.device import detect_device
     from engine.evaluation import CompletionLoss, validation_loss
-    from engine.models import load_base, load_tokenizer
+    from engine.models.load import load_base, load_tokenizer
 
     run = order_run("lora", epochs=30, batch_size=8, early_stopping=False)
     result = train_here(run)

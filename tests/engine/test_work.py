@@ -13,7 +13,8 @@ from engine.device import Device
 from engine.encoding import encode_example
 from engine.evaluation import CompletionLoss
 from engine.methods import get_method
-from engine.models import load_base, load_tokenizer, read_shape
+from engine.models.inspect import read_shape
+from engine.models.load import load_base, load_tokenizer
 from engine.token_counts import count_tokens
 from engine.work import Computing, load_batch
 from tests.benchmarks.shapes import make_model

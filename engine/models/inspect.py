@@ -1,8 +1,7 @@
-"""Which base models can be tuned, what shape they have, and how one is loaded.
+"""What a base model's folder holds: its sizes, its fingerprint, and whether the four methods can tune it.
 
-A base model is a standard `transformers` folder on this machine: the bundled starter, or a local folder that
-a person added under a name. Knows config files and safetensors headers. Does not know methods or runs.
-Importing this module imports neither torch nor transformers: the supervisor asks for shapes.
+Reads config files and the headers of weight files; no weight is read. Does not know the catalogue, methods or
+runs. Importing this module imports neither torch nor transformers: the supervisor asks for shapes.
 """
 
 import json
@@ -13,17 +12,10 @@ from functools import lru_cache
 from hashlib import file_digest, sha256
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.contract.failures import EngineFailure
-from engine.contract.records import BaseModelInfo
-from engine.workspace import ASSETS, Workspace, write_durably
 
-if TYPE_CHECKING:
-    import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-STARTER = "starter"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 # Decoders whose layers are called `model.layers.N` and have q, k, v, o, gate, up and down projections: what
 # the four methods rely on.
@@ -100,90 +92,7 @@ class ModelShape:
         return self.hidden_size * self.vocabulary
 
 
-# --- the catalogue ------------------------------------------------------------------------------------
-
-
-def find_model(workspace: Workspace, name: str) -> Path | None:
-    """The folder of a base model by its name, if there is one."""
-    if name == STARTER:
-        return ASSETS / "models" / STARTER
-    folder = _local_models(workspace).get(name)
-    return Path(folder) if folder else None
-
-
-def get_model(workspace: Workspace, name: str) -> Path:
-    folder = find_model(workspace, name)
-    if folder is None:
-        raise EngineFailure(
-            "not_found",
-            f"There is no base model called “{name}” here.",
-            what_to_do="Choose another base model.",
-        )
-    return folder
-
-
-def list_models(workspace: Workspace) -> list[BaseModelInfo]:
-    """The starter first, then the added ones by name; a folder that vanished or broke is left out."""
-    infos = []
-    for name in (STARTER, *sorted(_local_models(workspace))):
-        try:
-            infos.append(describe_model(name, get_model(workspace, name)))
-        except EngineFailure:
-            continue
-    return infos
-
-
-def describe_model(name: str, folder: Path) -> BaseModelInfo:
-    shape = read_shape(folder)
-    bundled = name == STARTER
-    return BaseModelInfo(
-        name=name,
-        title="Starter" if bundled else name,
-        parameters=shape.parameters,
-        layers=shape.layers,
-        hidden_size=shape.hidden_size,
-        vocabulary=shape.vocabulary,
-        window_tokens=shape.window_tokens,
-        bytes=shape.bytes,
-        fingerprint=fingerprint(folder),
-        is_bundled=bundled,
-        description="A small model that comes with Voicewright and learns in a minute or two."
-        if bundled
-        else "",
-    )
-
-
-def add_local_model(workspace: Workspace, folder: Path) -> BaseModelInfo:
-    """Check a folder and remember it under its own name; adding it again changes nothing."""
-    folder = folder.expanduser().resolve()
-    check_folder(folder)
-    known = _local_models(workspace)
-    name = next((known_name for known_name, path in known.items() if path == str(folder)), None)
-    if name is None:
-        name = _free_name(folder.name, {STARTER, *known})
-        known[name] = str(folder)
-        write_durably(_catalogue_file(workspace), json.dumps(known, indent=1).encode())
-    return describe_model(name, folder)
-
-
-def _catalogue_file(workspace: Workspace) -> Path:
-    return workspace.root / "models.json"
-
-
-def _local_models(workspace: Workspace) -> dict[str, str]:
-    file = _catalogue_file(workspace)
-    if not file.exists():
-        return {}
-    return {str(name): str(folder) for name, folder in json.loads(file.read_text("utf-8")).items()}
-
-
-def _free_name(wanted: str, taken: set[str]) -> str:
-    wanted = wanted[:100] or "model"
-    names = (wanted if number == 1 else f"{wanted}-{number}" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
-
-
-# --- checks of a folder -------------------------------------------------------------------------------
+# --- checks of a folder ------------------------------------------------------------------------------
 
 
 def check_folder(folder: Path) -> None:
@@ -236,7 +145,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
     return value
 
 
-# --- shape and fingerprint ----------------------------------------------------------------------------
+# --- shape and fingerprint ---------------------------------------------------------------------------
 
 
 def read_shape(folder: Path) -> ModelShape:
@@ -332,27 +241,3 @@ def _tensor_sizes(file: Path) -> dict[str, int]:
     if 8 + length + end > file.stat().st_size:
         raise damaged
     return {name: prod(entry["shape"]) for name, entry in header.items()}
-
-
-# --- loading ------------------------------------------------------------------------------------------
-
-
-def load_base(folder: Path, dtype: "torch.dtype | None" = None) -> "PreTrainedModel":
-    """The untouched weights, as fp32 unless told otherwise; no code of the folder runs, none is fetched."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=dtype or torch.float32,
-        local_files_only=True,
-        trust_remote_code=False,
-        use_safetensors=True,
-        attn_implementation="sdpa",
-    )
-
-
-def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

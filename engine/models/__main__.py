@@ -1,4 +1,4 @@
-"""`python -m engine.adding FOLDER --workspace DIR`: makes a model folder of this machine a base model.
+"""`python -m engine.models FOLDER --workspace DIR`: makes a model folder of this machine a base model.
 
 A path comes from the terminal of the person whose machine it is, never over the API. Prints one JSON object:
 the model's `BaseModelInfo`, or `{"failure": …}` with exit code 2.
@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 from engine.contract.failures import EngineFailure
-from engine.models import add_local_model
+from engine.models.catalog import add_local_model
 from engine.workspace import Workspace
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m engine.adding")
+    parser = argparse.ArgumentParser(prog="python -m engine.models")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--workspace", type=Path, required=True)
     options = parser.parse_args(arguments)

@@ -1,0 +1,1 @@
+"""Base models: the catalogue, what a folder holds, and loading."""
