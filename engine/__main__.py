@@ -24,11 +24,11 @@ import uvicorn
 from engine.answering import Answering
 from engine.calibrating import Calibrator
 from engine.contract.failures import EngineFailure
+from engine.contract.records import BUNDLED_MODEL
 from engine.curve import Curves
 from engine.dataset import remove_unfinished
 from engine.exporting import Exporter
 from engine.guard import Guard
-from engine.models.catalog import STARTER
 from engine.planning import Planner
 from engine.processes import on_end_signals, take_lock
 from engine.recovery import open_store
@@ -123,7 +123,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
-        self._parts.calibrator.want(STARTER)
+        self._parts.calibrator.want(BUNDLED_MODEL)
         self._parts.worker.start()
         self._publish()
 

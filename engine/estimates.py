@@ -234,7 +234,7 @@ def estimate_run(
     history: list[FinishedRun],
     include_base: bool,
 ) -> Estimate:
-    """`include_base` says whether an adapter's download brings its base along, as the starter's does.
+    """`include_base` says whether an adapter's download brings its base along, as the bundled model's does.
 
     The point is a typical run: one that may stop early takes the share of its steps that such runs took.
     The ends are an early stop on a fast day and a late one on a slow day, for which no trainer stood ready.

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from engine.calibrating import Calibrator
 from engine.calibration import find_calibration
 from engine.contract.failures import EngineFailure
-from engine.contract.records import Estimate, EstimateRequest, Example, Recipe, TokenCounts
+from engine.contract.records import BUNDLED_MODEL, Estimate, EstimateRequest, Example, Recipe, TokenCounts
 from engine.dataset import read_examples
 from engine.estimates import FinishedRun, estimate_run
-from engine.models.catalog import STARTER, get_model
+from engine.models.catalog import get_model
 from engine.models.inspect import fingerprint, read_shape
 from engine.store import Store
 from engine.token_counts import count_tokens
@@ -66,7 +66,7 @@ class Planner:
             settings=self._store.get_settings(),
             machine=machine,
             history=self._history(),
-            include_base=recipe.base_model == STARTER,
+            include_base=recipe.base_model == BUNDLED_MODEL,
         )
 
     def _history(self) -> list[FinishedRun]:

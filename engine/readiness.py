@@ -10,10 +10,9 @@ from importlib import import_module
 
 from engine.contract.records import Example, Recipe
 from engine.methods import get_method
-from engine.models.catalog import STARTER
+from engine.models.bundled import bundled_folder
 from engine.models.inspect import fingerprint, read_shape
-from engine.models.load import load_base, load_tokenizer
-from engine.workspace import ASSETS
+from engine.models.load import load_tokenizer
 
 _LIBRARIES = ("torch", "datasets", "transformers.models.llama.modeling_llama", "peft", "engine.training")
 
@@ -37,21 +36,28 @@ def load_libraries() -> None:
 
 
 def rehearse() -> None:
-    """A step with the starter on the processor: tokenizer, adapter, forward, backward, update.
+    """A step on the processor with a tiny random model: tokenizer, adapter, forward, backward, update.
 
-    In the number format that a run is likely to have, so that its kernels are compiled.
+    In the number format that a run of the bundled model has, so that its kernels are compiled. Without the
+    bundled model there is nothing to rehearse with, and nothing is.
     """
     import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     from engine.batches import make_batch, tokenize
     from engine.device import Device, choose_precision
     from engine.evaluation import CompletionLoss
 
-    folder = ASSETS / "models" / STARTER
+    folder = bundled_folder()
+    if not folder.is_dir():
+        return
     fingerprint(folder)
     example = Example(prompt="Describe the tent.", completion="A tent for two.", split="train")
-    rows = tokenize(load_tokenizer(folder), [example], "train", max_tokens=64)
-    model = get_method("lora").prepare_model(load_base(folder), Recipe(method="lora", rank=1))
+    tokenizer = load_tokenizer(folder)
+    rows = tokenize(tokenizer, [example], "train", max_tokens=64)
+    sizes = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tiny = LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), tie_word_embeddings=True, **sizes))
+    model = get_method("lora").prepare_model(tiny, Recipe(method="lora", rank=1))
     optimizer = torch.optim.AdamW(
         [value for value in model.parameters() if value.requires_grad], lr=1e-3, fused=True
     )

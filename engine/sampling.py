@@ -5,8 +5,8 @@ come from a generator of its own, so an answer depends on its seed and its logit
 models, caches, requests or folders. The choice is ours and not `generate()`'s because many answers advance
 together, each token is sent at once, and an answer can be given up between two tokens.
 
-Repetition is not held down here: the starter has unlearnt it (`unlikelihood.py`), and a penalty would make
-every answer differ from what stock `generate()` gives with the download.
+Repetition is not held down here: a penalty would make every answer differ from what stock `generate()` gives
+with the download.
 """
 
 from dataclasses import dataclass, field

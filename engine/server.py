@@ -27,7 +27,7 @@ from engine.exporting import Exporter
 from engine.faults import reach
 from engine.guard import prove
 from engine.methods import get_method
-from engine.models.catalog import STARTER, get_model, list_models
+from engine.models.catalog import get_model, list_models
 from engine.planning import Planner
 from engine.reading import read_example
 from engine.responses import add_failures, attachment, render_events
@@ -97,7 +97,7 @@ def add_engine_routes(app: FastAPI, parts: Parts, shut_down: ShutDown) -> None:
 
     @app.get(routes.MACHINE)
     def machine() -> records.Machine:
-        return parts.calibrator.machine(STARTER)
+        return parts.calibrator.machine(records.BUNDLED_MODEL)
 
     @app.get(routes.SETTINGS)
     def settings() -> records.Settings:

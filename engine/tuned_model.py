@@ -178,7 +178,7 @@ class TunedModel:
     def _add_to_tuned_rows(self, layer: Any, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         """What peft adds to every row, added to the tuned ones, after peft was told to add it to none.
 
-        peft's own way (`adapter_names`) takes 1.4 times as long per token for 16 rows of the starter.
+        peft's own way (`adapter_names`) takes 1.4 times as long per token for 16 rows of a small model.
         """
         first = self._first_tuned
         if first is not None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine.contract.records import Estimate, Export, Run
+from engine.contract.records import BUNDLED_MODEL, Estimate, Export, Run
 from studio.glossary import explain
 from studio.journey import finished_runs
 from studio.progress import render_gain
@@ -36,6 +36,7 @@ MODEL_LINES = "\n".join(
         'tokenizer = AutoTokenizer.from_pretrained("model")',
     )
 )
+BASE_LINE = "- **base**: the untouched base model\n"
 ASK_LINES = """
 prompt = tokenizer.apply_chat_template([{"role": "user", "content": "…"}], add_generation_prompt=True,
                                        return_tensors="pt", return_dict=True)
@@ -104,7 +105,7 @@ def show_content(run: Run) -> None:
         if is_whole
         else "**adapter**: what was learnt, with tokenizer and chat template"
     )
-    base = "" if is_whole or run.recipe.base_model != "starter" else "- **base**: the untouched base model\n"
+    base = "" if is_whole or run.recipe.base_model != BUNDLED_MODEL else BASE_LINE
     st.markdown(
         f"- {learnt}\n{base}"
         "- **samples.csv**: held-out prompts, answered before and after, beside your own text\n"
@@ -118,7 +119,7 @@ def show_lines(run: Run) -> None:
     st.caption(
         "With the standard libraries, inside the unpacked folder. The README has a version that runs as is."
     )
-    base = "base" if run.recipe.base_model == "starter" else "FOLDER_OF_THE_BASE_MODEL"
+    base = "base" if run.recipe.base_model == BUNDLED_MODEL else "FOLDER_OF_THE_BASE_MODEL"
     opening = MODEL_LINES if run.recipe.method == "all-layers" else ADAPTER_LINES.format(base=base)
     st.code(opening + ASK_LINES, language=None)
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from engine.contract.brand import Brand
 from engine.contract.records import (
+    BUNDLED_MODEL,
     MAX_EXAMPLES,
     MAX_NAME_CHARACTERS,
     MIN_EXAMPLES,
@@ -59,7 +60,7 @@ def examine(opened: OpenProject, draft: Draft) -> Checkup:
         f"checkup-{draft.id}-{brand.model_dump_json()}",
         lambda tell: check_up(
             draft.examples,
-            lambda found: open_window(client, "starter").check(found),
+            lambda found: open_window(client, BUNDLED_MODEL).check(found),
             brand if brand != NO_BRAND else None,
             tell,
         ),

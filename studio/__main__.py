@@ -11,7 +11,7 @@ from typing import NoReturn
 from platformdirs import user_data_path
 
 from engine.contract.failures import EngineFailure
-from engine.contract.records import MAX_ANSWER_TOKENS, METHOD_NAMES
+from engine.contract.records import BUNDLED_MODEL, MAX_ANSWER_TOKENS, METHOD_NAMES
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         "estimate", parents=[shared, file_job], help="time, memory and money of each method"
     )
     for job in (tune, estimate):
-        job.add_argument("--model", default="starter", metavar="NAME_OR_FOLDER")
+        job.add_argument("--model", default=BUNDLED_MODEL, metavar="NAME_OR_FOLDER")
     jobs.add_parser("check", parents=[shared, file_job], help="read the examples and say what to mend")
 
     compare = jobs.add_parser("compare", help="ask the untouched and the tuned model the same prompts")

@@ -20,8 +20,6 @@ TERMS: dict[str, str] = {
     # models and methods
     "base model": "The model as it is before it has read anything of yours: it writes English, but "
     "in nobody's voice.",
-    "starter": "The small base model that comes with Voicewright, so that everything works without "
-    "a download.",
     "tuning": "Letting a base model practise on your examples until it writes more like you.",
     "method": "How tuning is done: which part of the model may change, and so how long it takes "
     "and what you download.",

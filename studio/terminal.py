@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import (
     ACTIVE_STATES,
+    BUNDLED_MODEL,
     FINAL_STATES,
     METHOD_NAMES,
     Columns,
@@ -95,7 +96,7 @@ def check(options: Namespace) -> int:
     file = ReadFile(options.file)
     with engine_for(options.workspace) as client:
         if file.examples:
-            too_long = open_window(client, "starter").check(file.examples)
+            too_long = open_window(client, BUNDLED_MODEL).check(file.examples)
             file.findings = sort_findings([*file.findings, *too_long])
     summary = {
         "examples": len(file.examples),

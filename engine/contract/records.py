@@ -16,7 +16,9 @@ MAX_EXAMPLES = 20_000
 MIN_EXAMPLES = 10
 MAX_ANSWER_TOKENS = 512
 BALANCED_TEMPERATURE = 0.5
-"""What answers are drawn at unless another is asked for; the starter's figures are made at it too."""
+"""What answers are drawn at unless another is asked for; the figures of the model card are made at it too."""
+BUNDLED_MODEL = "smollm2-135m-instruct"
+"""Name of the base model that comes with the product."""
 MAX_TURNS = 64
 MAX_QUESTIONS = 32
 MAX_NAME_CHARACTERS = 120
@@ -179,7 +181,7 @@ class Project(Record):
 
 
 class BaseModelInfo(Record):
-    """A base model that can be tuned here. `name` is "starter" or the name under which a folder was added."""
+    """A base model that can be tuned here. `name` is BUNDLED_MODEL or the name under which one was added."""
 
     name: str
     title: str
@@ -193,6 +195,14 @@ class BaseModelInfo(Record):
     """sha256 over the sorted list of (file name, sha256) of the folder."""
     is_bundled: bool
     description: str = ""
+    licence: str = ""
+    """As its card or its GGUF file names it; empty if neither does."""
+    languages: tuple[str, ...] = ()
+    """ISO 639-1 codes of the languages that it was made for; empty if that is not known."""
+    quantised_from: str = ""
+    """The number format of the GGUF file that its weights were unpacked from, such as "Q4_K_M"."""
+    problem: str = ""
+    """Why it cannot be used now; then its sizes are 0."""
 
 
 class Machine(Record):
@@ -228,7 +238,7 @@ class Recipe(Record):
     A field that is None takes the method's default for the number of examples (`engine/methods/`).
     """
 
-    base_model: str = "starter"
+    base_model: str = BUNDLED_MODEL
     method: MethodName
     epochs: Annotated[int, Field(ge=1, le=100)] | None = None
     learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -257,7 +267,7 @@ class Estimate(Record):
     memory_available_bytes: int
     fits: bool
     download_bytes: int
-    """The adapter (or the model folder) plus, for the bundled starter, the base itself."""
+    """The adapter (or the model folder) plus, for the bundled model, the base itself."""
     adapter_bytes: int
     energy_kwh_range: tuple[float, float]
     electricity_cost_range: tuple[float, float]

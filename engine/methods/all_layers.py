@@ -20,8 +20,8 @@ IS_ADAPTER = False
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter as it was
-    before it unlearnt its circles, base 2.824:
+    """What `python -m tests.benchmarks.sweep FILE --sweep` found on the sample voice with a model of 6M
+    parameters, base 2.824:
 
     learning rate    2.5e-4 1.999    5e-4 1.974    1e-3 2.094
     """

@@ -23,8 +23,8 @@ _INERT_TARGET = "layers.0.self_attn.q_proj"
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter as it was
-    before it unlearnt its circles, base 2.824:
+    """What `python -m tests.benchmarks.sweep FILE --sweep` found on the sample voice with a model of 6M
+    parameters, base 2.824:
 
     learning rate    5e-4 2.146    1e-3 2.132    2e-3 2.186    4e-3 2.335
     """

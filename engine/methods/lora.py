@@ -22,8 +22,8 @@ _TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "dow
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter as it was
-    before it unlearnt its circles, base 2.824:
+    """What `python -m tests.benchmarks.sweep FILE --sweep` found on the sample voice with a model of 6M
+    parameters, base 2.824:
 
     learning rate    1e-3 2.160    2e-3 2.106    4e-3 2.126    (rank 16)
     rank             8 2.144       32 2.127                    (2e-3)
@@ -50,7 +50,7 @@ def count_flops(shape: ModelShape, recipe: Recipe) -> Flops:
         base,
         body_forward=base.body_forward + 2 * learnt,
         body_backward=base.body_backward + 4 * learnt,
-        # As counted with ONEDNN_VERBOSE=profile_create on the starter: those of the low-rank updates besides.
+        # As counted with ONEDNN_VERBOSE=profile_create on a small model; those of the updates besides.
         products=24,
     )
 

@@ -24,13 +24,13 @@ _FITTING_STEPS, _FITTING_RATE = 300, 3e-3
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
-    """What `python -m engine.voice_figures FILE --sweep` found on the sample voice, starter as it was
-    before it unlearnt its circles, base 2.824:
+    """What `python -m tests.benchmarks.sweep FILE --sweep` found on the sample voice with a model of 6M
+    parameters, base 2.824:
 
     learning rate    3e-3 2.512    1e-2 2.467    3e-2 2.492    (20 tokens); 1e-2 2.464 (40 tokens)
 
     Without beginning with tokens of the vocabulary 1e-2 came to 2.501. It needs many small steps: on an
-    earlier starter batches of 8 came to 2.952 where batches of 4 came to 2.917.
+    earlier model batches of 8 came to 2.952 where batches of 4 came to 2.917.
     """
     batch_size = recipe.batch_size or batch_size_for(examples, few=4)
     return fill(

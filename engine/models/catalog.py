@@ -7,17 +7,16 @@ import json
 from pathlib import Path
 
 from engine.contract.failures import EngineFailure
-from engine.contract.records import BaseModelInfo
+from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
+from engine.models.bundled import bundled_folder
 from engine.models.inspect import check_folder, fingerprint, read_shape
-from engine.workspace import ASSETS, Workspace, write_durably
-
-STARTER = "starter"
+from engine.workspace import Workspace, write_durably
 
 
 def find_model(workspace: Workspace, name: str) -> Path | None:
     """The folder of a base model by its name, if there is one."""
-    if name == STARTER:
-        return ASSETS / "models" / STARTER
+    if name == BUNDLED_MODEL:
+        return bundled_folder()
     folder = _local_models(workspace).get(name)
     return Path(folder) if folder else None
 
@@ -34,9 +33,9 @@ def get_model(workspace: Workspace, name: str) -> Path:
 
 
 def list_models(workspace: Workspace) -> list[BaseModelInfo]:
-    """The starter first, then the added ones by name; a folder that vanished or broke is left out."""
+    """The bundled one first, then the added ones by name; a folder that vanished or broke is left out."""
     infos = []
-    for name in (STARTER, *sorted(_local_models(workspace))):
+    for name in (BUNDLED_MODEL, *sorted(_local_models(workspace))):
         try:
             infos.append(describe_model(name, get_model(workspace, name)))
         except EngineFailure:
@@ -46,10 +45,10 @@ def list_models(workspace: Workspace) -> list[BaseModelInfo]:
 
 def describe_model(name: str, folder: Path) -> BaseModelInfo:
     shape = read_shape(folder)
-    bundled = name == STARTER
+    bundled = name == BUNDLED_MODEL
     return BaseModelInfo(
         name=name,
-        title="Starter" if bundled else name,
+        title="SmolLM2 135M Instruct" if bundled else name,
         parameters=shape.parameters,
         layers=shape.layers,
         hidden_size=shape.hidden_size,
@@ -58,9 +57,7 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
         bytes=shape.bytes,
         fingerprint=fingerprint(folder),
         is_bundled=bundled,
-        description="A small model that comes with Voicewright and learns in a minute or two."
-        if bundled
-        else "",
+        description="A small English model that comes with Voicewright." if bundled else "",
     )
 
 
@@ -71,7 +68,7 @@ def add_local_model(workspace: Workspace, folder: Path) -> BaseModelInfo:
     known = _local_models(workspace)
     name = next((known_name for known_name, path in known.items() if path == str(folder)), None)
     if name is None:
-        name = _free_name(folder.name, {STARTER, *known})
+        name = _free_name(folder.name, {BUNDLED_MODEL, *known})
         known[name] = str(folder)
         write_durably(_catalogue_file(workspace), json.dumps(known, indent=1).encode())
     return describe_model(name, folder)

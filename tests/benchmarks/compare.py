@@ -1,6 +1,6 @@
 """Voicewright beside its peers: the same model, rows, steps and learning, in turns, as a Markdown table.
 
-    python -m tests.benchmarks.compare --model starter-size --methods lora all-layers last-layers:3 \\
+    python -m tests.benchmarks.compare --model 17M --methods lora all-layers last-layers:3 \\
         --rows 192 --rounds 5 --trl-python trl/bin/python --factory-python factory/bin/python
 
 Ends with an error if a side fails, or if what it learnt differs from what the others learnt. `sides.py` says
@@ -161,7 +161,7 @@ def build_parser(command: str, words: str) -> argparse.ArgumentParser:
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", choices=SHAPES, default="starter-size")
+    parser.add_argument("--model", choices=SHAPES, default="17M")
     parser.add_argument("--methods", nargs="+", type=read_cell, default=CELLS, metavar="METHOD[:EPOCHS]")
     return parser
 

@@ -1,6 +1,6 @@
 """How near Voicewright comes to what this machine can do: counted work against measured matrix products.
 
-    python -m tests.benchmarks.limit --model starter-size --methods lora all-layers --rows 192
+    python -m tests.benchmarks.limit --model 17M --methods lora all-layers --rows 192
 
 The limit is what products of exactly the model's shapes reach in bf16 or in fp32, whichever is faster here,
 body and head apart, before and after the runs. The work is what `engine/methods/flops.py` counts for the real

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.parity --methods lora all-layers --seeds 3 --steps 300
 
-The shipped starter learns the sample voice without its last texts, whose loss is then measured in fp32 by
+The small model learns the sample voice without its last texts, whose loss is then measured in fp32 by
 `judge.py`. The plain loop is `transformers.Trainer` with PEFT and its defaults. Ends with an error where the
 middle one of our losses lies outside what the plain loop's seeds span, by more than their own width. On a
 processor without bf16 that format takes ten times as long, and rounds the same.
@@ -20,12 +20,12 @@ from statistics import median
 from engine.models.load import load_tokenizer
 from engine.run_files import Result
 from engine.workspace import RunFolder
+from tests.base_models import SMALL_MODEL
 from tests.benchmarks import ours
 from tests.benchmarks.compare import BATCH_SIZE, build_task, call_module, read_cell
 from tests.benchmarks.materials import rows_file
 from tests.benchmarks.measuring import SideError, run_process, run_side
 from tests.benchmarks.rows import encode, read_sample, write_rows
-from tests.benchmarks.shapes import STARTER
 from tests.benchmarks.sides import DEFAULTS, our_command, our_environment
 from tests.benchmarks.table import render_table
 from tests.benchmarks.task import Task
@@ -45,7 +45,7 @@ class Material:
 
 
 def lay_out(folder: Path) -> Material:
-    tokenizer = load_tokenizer(STARTER)
+    tokenizer = load_tokenizer(SMALL_MODEL)
     rows = [encode(tokenizer, prompt, text) for prompt, text in read_sample()]
     write_rows(rows_file(folder), rows[:-HELD_OUT])
     held_out = folder / "held_out.jsonl"
@@ -56,7 +56,7 @@ def lay_out(folder: Path) -> Material:
 def learn(arm: str, task: Task) -> None:
     """The artefact lies at `task.output` then."""
     if arm == PLAIN:
-        run_side(DEFAULTS, sys.executable, "starter", task)
+        run_side(DEFAULTS, sys.executable, "small", task)
         return
     folder = RunFolder(Path(task.output).parent)
     folder.root.mkdir(parents=True)
@@ -75,7 +75,7 @@ def find_losses(material: Material, method: str, arm: str, seeds: int, steps: in
         with tempfile.TemporaryDirectory(dir=material.folder) as scratch:
             task = replace(
                 build_task(material.folder, method, epochs, material.learnt),
-                model=str(STARTER),
+                model=str(SMALL_MODEL),
                 output=str(Path(scratch) / "run" / "artefact"),
                 seed=seed,
             )

@@ -1,4 +1,4 @@
-"""The models of the benchmark: known shapes with random weights, and the starter's tokenizer.
+"""The models of the benchmark: known shapes with random weights, and the small model's tokenizer.
 
 What a model says does not matter for how fast it learns. Knows transformers. Does not know rows or sides.
 """
@@ -7,9 +7,8 @@ import shutil
 from pathlib import Path
 
 from engine.models.inspect import tokenizer_files
-from engine.workspace import ASSETS
+from tests.base_models import SMALL_MODEL
 
-STARTER = ASSETS / "models" / "starter"
 SHAPES: dict[str, dict[str, int]] = {
     # For the test that keeps the benchmark alive.
     "tiny": {
@@ -20,8 +19,8 @@ SHAPES: dict[str, dict[str, int]] = {
         "num_key_value_heads": 2,
         "vocab_size": 8192,
     },
-    # 17.5M parameters, the size that a starter may have.
-    "starter-size": {
+    # 17.5M parameters, a small model.
+    "17M": {
         "num_hidden_layers": 12,
         "hidden_size": 320,
         "intermediate_size": 864,
@@ -56,5 +55,5 @@ def make_model(name: str, folder: Path, seed: int = 0) -> None:
         eos_token_id=5,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
-    for file in tokenizer_files(STARTER):
+    for file in tokenizer_files(SMALL_MODEL):
         shutil.copyfile(file, folder / file.name)

@@ -1,7 +1,7 @@
 """What the engine's tests share: a tiny base model, a few examples, and a run folder ready to be trained.
 
 The model is a random Llama of 4 layers x 64 with a byte-level tokenizer: it loads in milliseconds and
-overfits eight examples in seconds. Its weights say nothing; tests that need English use the starter.
+overfits eight examples in seconds. Its weights say nothing; tests that need English use the small model.
 """
 
 import hashlib

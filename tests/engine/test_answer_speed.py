@@ -1,6 +1,6 @@
 """How fast answers are, printed: `python -m pytest tests/engine/test_answer_speed.py -m slow -s`.
 
-The starter with LoRA. Ways alternate within each round; the figures are medians of five rounds.
+The small model with LoRA. Ways alternate within each round; the figures are medians of five rounds.
 """
 
 import time
@@ -18,10 +18,9 @@ from engine.models.inspect import fingerprint
 from engine.sampling import Sampling
 from engine.speaking import Speaking
 from engine.tuned_model import LoadedModels, TunedModel
-from engine.workspace import ASSETS
+from tests.base_models import SMALL_MODEL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
-STARTER = ASSETS / "models" / "starter"
 SIDES: tuple[Side, ...] = ("base", "tuned")
 ROUNDS, TOKENS = 5, 24
 PROMPTS = [f"Describe our {thing} for the shop in a few words, number {n}." for n in range(4)
@@ -30,7 +29,7 @@ PROMPTS = [f"Describe our {thing} for the shop in a few words, number {n}." for 
 
 @pytest.fixture(scope="module")
 def artefact(chance: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return chance("lora", STARTER, tmp_path_factory.mktemp("lora") / "artefact")
+    return chance("lora", SMALL_MODEL, tmp_path_factory.mktemp("lora") / "artefact")
 
 
 # --- tokens per second --------------------------------------------------------------------------------
@@ -67,7 +66,7 @@ WAYS = (one_by_one, each_side_for_itself, side_by_side)
 
 @pytest.mark.parametrize("count", [1, 8, 16])
 def test_tokens_per_second(count: int, artefact: Path) -> None:
-    model = TunedModel(STARTER, artefact, is_adapter=True)
+    model = TunedModel(SMALL_MODEL, artefact, is_adapter=True)
     speeds: dict[str, list[float]] = {way.__name__: [] for way in WAYS}
     side_by_side(model, PROMPTS[:2])
     for _ in range(ROUNDS):
@@ -86,7 +85,7 @@ def test_tokens_per_second(count: int, artefact: Path) -> None:
 def ask(speaking: Speaking, artefact: Path, id: str, prompts: list[str], max_tokens: int) -> None:
     message: dict[str, Any] = {
         "id": id,
-        "base_folder": str(STARTER),
+        "base_folder": str(SMALL_MODEL),
         "artefact_folder": str(artefact),
         "is_adapter": True,
         "questions": [{"prompt": prompt} for prompt in prompts],
@@ -128,13 +127,13 @@ def test_first_words_alone_and_beside_long_answers(artefact: Path) -> None:
 
 @contextmanager
 def training(order_run: Callable[..., Any]) -> Iterator[None]:
-    """A real run on the starter, in the middle of its steps."""
+    """A real run on the small model, in the middle of its steps."""
     rows = [
         Example(prompt=prompt, completion="Ahoy! " + "A good thing to sail with, says the crew. " * 6)
         for prompt in PROMPTS * 10
     ]
     run = order_run("lora", rows=rows, epochs=100, early_stopping=False)
-    changes = {"base_model_folder": STARTER, "base_model_fingerprint": fingerprint(STARTER)}
+    changes = {"base_model_folder": SMALL_MODEL, "base_model_fingerprint": fingerprint(SMALL_MODEL)}
     run.order = run.order.model_copy(update=changes)
     run.write_order()
     process = run.start()

@@ -19,6 +19,7 @@ from engine.models.inspect import fingerprint, read_shape
 from engine.token_counts import count_tokens
 from engine.work import TokenLengths, Tokens
 from engine.workspace import ASSETS, Workspace
+from tests.base_models import SMALL_MODEL
 
 OrderRun = Callable[..., Any]
 
@@ -249,23 +250,23 @@ def test_time_that_passes_without_others_wanting_the_processor_counts() -> None:
 
 
 @pytest.mark.slow
-def test_estimates_of_the_starter_are_within_a_factor_of_one_and_a_half(
+def test_estimates_of_the_small_model_are_within_a_factor_of_one_and_a_half(
     workspace: Workspace, order_run: OrderRun
 ) -> None:
     """Needs a calm machine and about two minutes."""
-    starter, rows = ASSETS / "models" / "starter", read_sample()
-    assert calibrate(workspace, starter, fingerprint(starter)).returncode == 0
+    model, rows = SMALL_MODEL, read_sample()
+    assert calibrate(workspace, model, fingerprint(model)).returncode == 0
     machine = read_machine(workspace, calibrated=True)
-    calibration = find_calibration(workspace.calibrations / f"{fingerprint(starter)}.json", machine)
-    counts = count_tokens(starter, rows)
+    calibration = find_calibration(workspace.calibrations / f"{fingerprint(model)}.json", machine)
+    counts = count_tokens(model, rows)
     lengths = TokenLengths.from_counts(counts, [row.split for row in rows])
     for method in METHOD_NAMES:
         recipe = Recipe(method=method, epochs=3, early_stopping=False)
         told = estimate_run(
-            read_shape(starter), recipe, lengths, calibration, Settings(), machine, [], include_base=True
+            read_shape(model), recipe, lengths, calibration, Settings(), machine, [], include_base=True
         )
         run = order_run(method, rows)
-        base = {"base_model_folder": starter, "base_model_fingerprint": fingerprint(starter)}
+        base = {"base_model_folder": model, "base_model_fingerprint": fingerprint(model)}
         run.order = run.order.model_copy(update={"recipe": told.recipe, **base})
         run.write_order()
         result = run.train(VOICEWRIGHT_CHECKPOINT_SECONDS="15", VOICEWRIGHT_PRECISION="")

@@ -2,9 +2,9 @@
 
     pytest -m slow -s tests/engine/test_click_to_first_point.py
 
-From the HTTP request that starts a run of the starter on the sample voice to the first metric that the API
-tells. Warm: a trainer stands ready. Cold: none does, as right after the engine's start or between two runs of
-a queue. The limits are those of two calm cores; other work on them makes it longer.
+From the HTTP request that starts a run of the bundled model on the sample voice to the first metric that the
+API tells. Warm: a trainer stands ready. Cold: none does, as right after the engine's start or between two
+runs of a queue. The limits are those of two calm cores; other work on them makes it longer.
 """
 
 import csv
@@ -48,7 +48,7 @@ def dataset(engine: Any) -> str:
 
 def seconds_to_first_point(engine: Any, dataset: str) -> float:
     with engine.client as client:
-        recipe = {"base_model": "starter", "method": "lora"}
+        recipe = {"method": "lora"}
         begun = time.monotonic()
         body = {"key": f"{time.time_ns():032x}", "dataset_id": dataset, "recipe": recipe}
         run_id = client.post("/runs", json=body).json()["id"]

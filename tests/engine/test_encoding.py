@@ -1,7 +1,6 @@
 """Encoding: what the model reads, what it learns, and what a person's text can never do."""
 
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,8 +11,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from engine.contract.records import Turn
 from engine.conversation import chat_template, render_prompt
 from engine.encoding import encode_example, encode_prompt
+from tests.base_models import SMALL_MODEL
 
-STARTER = Path(__file__).parents[2] / "assets" / "models" / "starter"
 CHATML = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] | trim + '<|im_end|>' + '\\n' }}"
@@ -27,8 +26,8 @@ SENTENCES = [
 LONG = 10_000
 
 
-def build_starter() -> PreTrainedTokenizerFast:
-    return AutoTokenizer.from_pretrained(STARTER)
+def build_small() -> PreTrainedTokenizerFast:
+    return AutoTokenizer.from_pretrained(SMALL_MODEL)
 
 
 def build_chatml() -> PreTrainedTokenizerFast:
@@ -96,7 +95,7 @@ def build_two_roles() -> PreTrainedTokenizerFast:
 
 
 BUILDERS = {
-    "starter": build_starter,
+    "small": build_small,
     "chatml": build_chatml,
     "no template": build_plain,
     "sentencepiece": build_sentencepiece,
@@ -153,7 +152,7 @@ def test_a_tokenizer_without_template_writes_prompt_blank_line_completion_end():
 
 
 def test_too_long_loses_the_end_of_the_completion_and_claims_no_end():
-    tokenizer = TOKENIZERS["starter"]
+    tokenizer = TOKENIZERS["small"]
     whole = encode_example(tokenizer, "Describe a tent.", "Sleep well. " * 20, LONG)
     cut = encode_example(tokenizer, "Describe a tent.", "Sleep well. " * 20, 30)
     assert cut.truncated
@@ -162,7 +161,7 @@ def test_too_long_loses_the_end_of_the_completion_and_claims_no_end():
 
 
 def test_one_token_too_long_loses_only_the_end_token():
-    tokenizer = TOKENIZERS["starter"]
+    tokenizer = TOKENIZERS["small"]
     whole = encode_example(tokenizer, "Describe a tent.", "Sleep well.", LONG)
     exact = encode_example(tokenizer, "Describe a tent.", "Sleep well.", len(whole.input_ids))
     cut = encode_example(tokenizer, "Describe a tent.", "Sleep well.", len(whole.input_ids) - 1)
@@ -171,7 +170,7 @@ def test_one_token_too_long_loses_only_the_end_token():
 
 
 def test_a_prompt_that_is_too_long_loses_its_beginning():
-    tokenizer = TOKENIZERS["starter"]
+    tokenizer = TOKENIZERS["small"]
     prompt = "One two three. " * 100
     cut = encode_example(tokenizer, prompt, "Answer.", 40)
     assert cut.truncated and cut.learnt_tokens == 0
@@ -204,7 +203,7 @@ def test_the_word_after_a_sentencepiece_prompt_is_the_one_stock_would_read():
 
 @given(prompt=st.text(max_size=60), completion=st.text(max_size=60))
 def test_any_text_comes_back_through_decode(prompt, completion):
-    tokenizer = TOKENIZERS["starter"]
+    tokenizer = TOKENIZERS["small"]
     example = encode_example(tokenizer, prompt, completion, LONG)
     prompt_ids = encode_prompt(tokenizer, prompt, LONG)
     assert tokenizer.decode(prompt_ids[2:-1]) == prompt
@@ -257,7 +256,7 @@ def test_only_the_last_answer_is_learnt(tokenizer):
 
 
 def test_an_example_without_turns_is_encoded_as_before():
-    tokenizer = TOKENIZERS["starter"]
+    tokenizer = TOKENIZERS["small"]
     example = encode_example(tokenizer, "Describe a tent.", "Sleep well.", LONG)
     assert tokenizer.decode(example.input_ids) == (
         "<|endoftext|><|user|>Describe a tent.<|assistant|>Sleep well.<|end|>"
@@ -267,7 +266,7 @@ def test_an_example_without_turns_is_encoded_as_before():
 @pytest.mark.parametrize(
     ("name", "rendered"),
     [
-        ("starter", "<|endoftext|><|system|>S<|user|>Q<|assistant|>A<|end|><|user|>P<|assistant|>"),
+        ("small", "<|endoftext|><|system|>S<|user|>Q<|assistant|>A<|end|><|user|>P<|assistant|>"),
         ("no template", "S\n\nQ\n\nA<|im_end|>P\n\n"),
         (
             "two roles",
@@ -323,7 +322,7 @@ def test_too_long_loses_the_oldest_turns_whole_and_keeps_the_answer(tokenizer):
 
 
 def test_turns_go_before_anything_of_the_prompt_does():
-    tokenizer = TOKENIZERS["starter"]
+    tokenizer = TOKENIZERS["small"]
     alone = encode_example(tokenizer, "Describe a tent.", "Sleep well.", LONG)
     turns = say("Question one?", "Answer one.", system="Be brief.")
     cut = encode_example(tokenizer, "Describe a tent.", "Sleep well.", len(alone.input_ids), turns)

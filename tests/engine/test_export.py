@@ -20,6 +20,7 @@ import torch
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import (
+    BUNDLED_MODEL,
     METHOD_NAMES,
     Columns,
     Dataset,
@@ -81,7 +82,7 @@ def write_order(folder: Path, name: MethodName, base: Path, include_base: bool =
             dataset=make_dataset(),
             dataset_file=examples,
             base_model_folder=base,
-            base_model=describe_model("starter" if include_base else "tiny", base),
+            base_model=describe_model(BUNDLED_MODEL if include_base else "tiny", base),
             include_base=include_base,
         ).model_dump_json()
     )

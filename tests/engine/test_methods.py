@@ -14,7 +14,7 @@ from engine.contract.records import METHOD_NAMES, MethodName, Recipe
 from engine.methods import get_method, max_example_tokens
 from engine.models.inspect import read_shape
 from engine.models.load import load_base, load_tokenizer
-from engine.workspace import ASSETS
+from tests.base_models import SMALL_MODEL
 
 PROMPT = "Describe the tent."
 
@@ -199,7 +199,7 @@ def test_counting_needs_no_torch() -> None:
 
 def test_p_tunings_virtual_tokens_begin_where_the_models_own_tokens_lie():
     torch.manual_seed(0)
-    base = load_base(ASSETS / "models" / "starter")
+    base = load_base(SMALL_MODEL)
     embeddings = base.get_input_embeddings().weight.detach().clone()
     adapted = get_method("p-tuning").prepare_model(base, Recipe(method="p-tuning", virtual_tokens=20))
     with torch.no_grad():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.contract.failures import EngineFailure
+from engine.contract.records import BUNDLED_MODEL
 from engine.models.catalog import add_local_model, describe_model, find_model, get_model, list_models
 from engine.models.inspect import check_folder, fingerprint, read_shape
 from engine.models.load import load_base
@@ -48,8 +49,9 @@ def test_adding_twice_is_adding_once_and_two_of_one_name_get_two_names(
     assert names == ["mine", "mine", "mine-2"]
 
 
-def test_no_folder_can_take_the_starters_name(workspace: Workspace, folder: Path) -> None:
-    assert add_local_model(workspace, folder.rename(folder.with_name("starter"))).name == "starter-2"
+def test_no_folder_can_take_the_bundled_models_name(workspace: Workspace, folder: Path) -> None:
+    added = add_local_model(workspace, folder.rename(folder.with_name(BUNDLED_MODEL)))
+    assert added.name == f"{BUNDLED_MODEL}-2"
 
 
 def test_a_folder_that_vanished_is_left_out_of_the_list(workspace: Workspace, folder: Path) -> None:

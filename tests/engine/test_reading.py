@@ -15,8 +15,8 @@ from engine.contract.records import Example, Reading, Turn
 from engine.encoding import encode_example
 from engine.light_tokenizer import LightTokenizer
 from engine.reading import build_reading
+from tests.base_models import SMALL_MODEL
 
-STARTER = Path(__file__).parents[2] / "assets" / "models" / "starter"
 TEXTS = ["Grab your boots and go.", "The quick brown fox jumps over the lazy dog.", "user assistant model"]
 TRIMMED = (
     "{%- if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif -%}"
@@ -84,7 +84,7 @@ def declare(folder: Path, **settings: object) -> Path:
 def folders(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("tokenizers")
     return {
-        "starter": STARTER,
+        "small": SMALL_MODEL,
         "tiny": tiny_model_folder,
         "trimmed": save_chatml(root / "trimmed", TRIMMED),
         "no template": save_chatml(root / "plain", None),
@@ -170,7 +170,7 @@ def test_markup_texts_and_the_learnt_answer_are_told_apart(pairs):
         completion="As toast.",
         turns=[Turn(role="system", text="Be brief."), Turn(role="user", text="Is it dry?")],
     )
-    assert kinds(build_reading(pairs["starter"][0], example, 512)) == [
+    assert kinds(build_reading(pairs["small"][0], example, 512)) == [
         ("markup", "<|endoftext|><|system|>"),
         ("", "Be brief."),
         ("markup", "<|user|>"),
@@ -235,7 +235,7 @@ def test_the_supervisor_can_tell_what_is_read_and_count_without_torch():
         "from engine.reading import read_example\n"
         "from engine.token_counts import count_tokens\n"
         "talk = Example(prompt='Hi', completion='Ahoy', turns=[Turn(role='user', text='<|end|>')])\n"
-        f"read_example(Path({str(STARTER)!r}), talk), count_tokens(Path({str(STARTER)!r}), [talk])\n"
+        f"read_example(Path({str(SMALL_MODEL)!r}), talk), count_tokens(Path({str(SMALL_MODEL)!r}), [talk])\n"
         "print(sorted({'torch', 'transformers', 'peft'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]

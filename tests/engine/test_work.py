@@ -25,7 +25,7 @@ IN_ROWS = Computing(in_rows=True, precision="fp32")
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("work") / "model"
-    make_model("starter-size", folder)
+    make_model("17M", folder)
     return folder
 
 

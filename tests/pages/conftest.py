@@ -224,7 +224,7 @@ class PretendEngine:
             ),
             f"GET {routes.SETTINGS}": lambda _: self.settings,
             f"PUT {routes.SETTINGS}": self._save_settings,
-            f"GET {routes.MODELS}": lambda _: [STARTER],
+            f"GET {routes.MODELS}": lambda _: [BUNDLED],
             f"GET {routes.PROJECTS}": lambda _: list(reversed(self.projects.values())),
             f"POST {routes.PROJECTS}": self._create_project,
             f"GET {routes.PROJECT}": lambda _, project_id: _find(self.projects, project_id),
@@ -331,18 +331,18 @@ class PretendEngine:
         return self.runs[run_id].export
 
 
-STARTER = r.BaseModelInfo(
-    name="starter",
-    title="Voicewright Starter",
-    parameters=5_800_000,
-    layers=8,
-    hidden_size=256,
-    vocabulary=8192,
-    window_tokens=512,
-    bytes=24_000_000,
+BUNDLED = r.BaseModelInfo(
+    name=r.BUNDLED_MODEL,
+    title="SmolLM2 135M Instruct",
+    parameters=134_515_008,
+    layers=30,
+    hidden_size=576,
+    vocabulary=49152,
+    window_tokens=8192,
+    bytes=271_000_000,
     fingerprint="a" * 64,
     is_bundled=True,
-    description="A small English model that comes with the studio.",
+    description="A small English model that comes with Voicewright.",
 )
 READY_EXPORT = r.Export(
     state="ready",

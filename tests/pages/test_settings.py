@@ -12,7 +12,7 @@ def test_a_price_is_kept_by_the_engine(pretend_engine, open_page):
 def test_the_machine_comes_with_its_reason(pretend_engine, open_page):
     app = open_page("settings")
     assert any("no graphics card that can train was found" in item.value for item in app.markdown)
-    assert any("Voicewright Starter" in item.value for item in app.markdown)
+    assert any("SmolLM2 135M Instruct" in item.value for item in app.markdown)
 
 
 def test_the_price_lists_behind_the_defaults_are_dated_and_named(pretend_engine, open_page):

@@ -137,11 +137,11 @@ def test_a_brand_and_an_example_travel_as_they_are() -> None:
 
     client = client_answering(httpx.MockTransport(handle))
     assert client.brand(RUN_ID) == client.save_brand(RUN_ID, brand) == brand
-    assert client.reading("starter", example) == reading
+    assert client.reading("acme", example) == reading
     assert seen == [
         ("GET", f"/projects/{RUN_ID}/brand", None),
         ("PUT", f"/projects/{RUN_ID}/brand", brand.model_dump(mode="json")),
-        ("POST", "/models/starter/reading", {"example": example.model_dump(mode="json")}),
+        ("POST", "/models/acme/reading", {"example": example.model_dump(mode="json")}),
     ]
 
 

@@ -19,7 +19,6 @@ from engine.contract.records import (
     Turn,
 )
 from engine.token_counts import count_tokens
-from engine.workspace import ASSETS
 from studio import checkup
 from studio.checkup import check_up
 from studio.columns import VOICE_PROMPT
@@ -28,6 +27,7 @@ from studio.findings import check_window, sort_findings
 from studio.split import assign_split
 from studio.table import Row, Table
 from studio.window import Window
+from tests.base_models import SMALL_MODEL
 
 COLUMNS = Columns(prompt="Prompt", completion="Text")
 
@@ -279,7 +279,7 @@ def test_a_failure_to_count_tokens_is_not_swallowed() -> None:
 
 def test_only_what_may_be_too_long_is_counted() -> None:
     """Held against counting all of them: nothing too long is passed over, in letters of one byte or four."""
-    model = ASSETS / "models" / "starter"
+    model = SMALL_MODEL
     texts = [sign * times for sign in ("a ", "ñ", "漢", "🙂", "x") for times in (3, 90, 260, 500, 900)]
     examples = [
         example.model_copy(update={"prompt": text[:40]})

@@ -21,7 +21,6 @@ import pytest
 from engine.contract.brand import Brand
 from engine.contract.records import Example, TokenCounts
 from engine.token_counts import count_tokens
-from engine.workspace import ASSETS
 from studio.brand_suggestions import suggest_rules
 from studio.checkup import Checkup, check_up
 from studio.columns import suggest_columns
@@ -29,6 +28,7 @@ from studio.examples import build_examples
 from studio.sentences import split_sentences
 from studio.sources import Source
 from studio.window import Window
+from tests.base_models import SMALL_MODEL
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
 REPEATS = 3
@@ -59,7 +59,7 @@ def engine() -> Iterator[Executor]:
 
 def check(data: bytes, brand: Brand | None, engine: Executor) -> Checkup:
     def count(examples: Sequence[Example]) -> TokenCounts:
-        return engine.submit(count_tokens, ASSETS / "models" / "starter", examples).result()
+        return engine.submit(count_tokens, SMALL_MODEL, examples).result()
 
     table = Source("table.csv", data).read()
     examples, _ = build_examples(table, suggest_columns(table).columns)

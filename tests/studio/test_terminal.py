@@ -1,4 +1,4 @@
-"""The four jobs of the terminal on the real engine and starter: clean JSON, one sentence when wrong."""
+"""The four jobs of the terminal on the real engine: clean JSON, one sentence when wrong."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.contract.records import METHOD_NAMES
+from engine.contract.records import BUNDLED_MODEL, METHOD_NAMES
 from studio.engine_client import connect
 from studio.engine_process import ensure_engine, is_running, stop_engine
 
@@ -82,7 +82,7 @@ def test_tune_writes_a_checked_download_that_compare_opens(
     arguments = ["--method", method, "--epochs", 3, "--out", out, "--json", "--workspace", workspace]
     answer = answer_of(voicewright("tune", short_file, *arguments))
     assert answer["method"] == method
-    assert answer["model"] == "starter"
+    assert answer["model"] == BUNDLED_MODEL
     assert answer["examples_train"] + answer["examples_validation"] == 24
     assert answer["validation_loss"] < answer["validation_loss_base"]
     assert answer["steps"] > 0

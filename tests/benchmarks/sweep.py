@@ -1,17 +1,17 @@
-"""Does the starter take on a voice? Measured on real examples with the real trainer, for the starter's card.
+"""Does a base model take on a voice? Measured on real examples with the real trainer.
 
-    python -m engine.voice_figures FILE.csv ... --sweep                         where the defaults come from
-    python -m engine.voice_figures FILE.csv --method lora --answers 0.5         ten prompts, both answers
+    python -m tests.benchmarks.sweep FILE.csv ... --sweep                         where the defaults come from
+    python -m tests.benchmarks.sweep FILE.csv --method lora --answers 0.5         ten prompts, both answers
 
 A file has the columns Prompt and Text; every tenth row is held out. Knows the trainer's order and result, and
-how to ask base and tuned model. Does not know pretraining, the database or the studio.
+how to ask base and tuned model. Does not know the database or the studio.
 """
 
 import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,12 @@ from engine.encoding import encode_example
 from engine.methods import get_method, max_example_tokens
 from engine.models.inspect import fingerprint, read_shape
 from engine.run_files import Order, Result
-from engine.starter_figures import sample_answers, summed_nats
-from engine.workspace import ASSETS, RunFolder
+from engine.workspace import RunFolder
+from tests.base_models import SMALL_MODEL
+from tests.benchmarks.heldout import sample_answers, summed_nats
 
-STARTER = ASSETS / "models" / "starter"
 SHOTS = 3
 SHOWN_ANSWERS = 10
-SHOWN_METHOD: MethodName = "lora"
 GRID: dict[MethodName, tuple[dict[str, Any], ...]] = {
     "last-layers": tuple({"learning_rate": rate} for rate in (5e-4, 1e-3, 2e-3, 4e-3)),
     "all-layers": tuple({"learning_rate": rate} for rate in (2.5e-4, 5e-4, 1e-3)),
@@ -63,12 +62,6 @@ class VoiceFigures:
     seconds: float
     answers: tuple[tuple[str, str, str], ...] = ()
     """(held-out prompt, the base's answer, the tuned model's answer)."""
-
-
-def measure_voice(file: Path, base: Path, answer: bool = True) -> Iterator[VoiceFigures]:
-    """All four methods at their default settings on one file of examples."""
-    for method in METHOD_NAMES:
-        yield measure_recipe(file, base, Recipe(method=method), answer and method == SHOWN_METHOD)
 
 
 def measure_recipe(
@@ -178,50 +171,13 @@ def _loss(model: Any, rows: Sequence[tuple[list[int], list[bool]]]) -> float:
     return summed_nats(model, rows) / sum(sum(learnt) for _, learnt in rows)
 
 
-def render_figures(figures: Sequence[VoiceFigures]) -> str:
-    """Table and answers in Markdown; nothing where nothing was measured."""
-    if not figures:
-        return ""
-    titles = ("voice", "method", "untouched", "with 3 examples in its prompt", "tuned", "time")
-    rows = [
-        (
-            f"{one.voice.replace('_', ' ')} ({one.examples} examples, {one.held_out} held out)",
-            one.method,
-            f"{one.base_loss:.2f}",
-            f"{one.shots_loss:.2f}",
-            f"{one.loss:.2f} (−{1 - one.loss / one.base_loss:.0%})",
-            f"{one.seconds:.0f} s",
-        )
-        for one in figures
-    ]
-    lines = "\n".join(f"| {' | '.join(row)} |" for row in (titles, ("---",) * len(titles), *rows))
-    parts = [
-        "Loss in nats per token on held-out examples, each method at its default settings; the time is that\n"
-        "of the whole run on the machine that wrote this card.",
-        lines,
-    ]
-    for one in figures:
-        if one.answers:
-            name = one.voice.replace("_", " ")
-            parts.append(f"### Held-out prompts of the {name}, untouched and tuned ({one.method})")
-        for prompt, untouched, tuned in one.answers:
-            parts += [f"**{prompt}**", f"Untouched:\n\n{quote(untouched)}", f"Tuned:\n\n{quote(tuned)}"]
-    return "\n\n".join(parts)
-
-
-def quote(answer: str) -> str:
-    """A model's text as a quotation in Markdown."""
-    lines = [f"> {line}" for line in answer.splitlines() if line.strip()]
-    return "\n>\n".join(lines) or "> (no answer)"
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Print the figures of each file, at the defaults or over the grid."""
     parser = argparse.ArgumentParser(
-        prog="python -m engine.voice_figures", description=__doc__.splitlines()[0]
+        prog="python -m tests.benchmarks.sweep", description=__doc__.splitlines()[0]
     )
     parser.add_argument("files", nargs="+", type=Path, help="CSV with the columns Prompt and Text")
-    parser.add_argument("--model", type=Path, default=STARTER, help="folder of the base model")
+    parser.add_argument("--model", type=Path, default=SMALL_MODEL, help="folder of the base model")
     parser.add_argument("--method", choices=METHOD_NAMES, action="append", help="only this one")
     parser.add_argument("--sweep", action="store_true", help="the grid instead of the defaults")
     parser.add_argument(
