@@ -83,9 +83,18 @@ def _processor() -> str:
 
 
 def _processor_from_kernel() -> str | None:
+    return _read_cpuinfo("model name") or None
+
+
+def fastest_extension(known: tuple[str, ...]) -> str:
+    """The first of these instruction sets, as Linux calls them, that the processor has; "" if it has none."""
+    has = _read_cpuinfo("flags").split()
+    return next((extension for extension in known if extension in has), "")
+
+
+def _read_cpuinfo(key: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return None
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, None)
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

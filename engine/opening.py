@@ -266,8 +266,15 @@ class Opened:
         """(base answers, tuned answers); no base answers where there is no base at hand."""
         model = _load_model(self._base) if self._base else None
         base = [self._generate(model, prompt, options) for prompt in prompts] if model else []
-        tuned = _load_adapter(model, self._artefact) if self._is_adapter else _load_model(self._artefact)
-        return base, [self._generate(tuned, prompt, options) for prompt in prompts]
+        return base, self.answer_tuned(prompts, options, model)
+
+    def answer_tuned(self, prompts: list[str], options: dict[str, Any], base: Any = None) -> list[str]:
+        """One answer per prompt; `base` is the base model, if it is loaded already."""
+        if self._is_adapter and self._base:
+            tuned = _load_adapter(base or _load_model(self._base), self._artefact)
+        else:
+            tuned = _load_model(self._artefact)
+        return [self._generate(tuned, prompt, options) for prompt in prompts]
 
     def _generate(self, model: Any, prompt: str, options: dict[str, Any]) -> str:
         import torch
@@ -339,7 +346,7 @@ def check_reference(archive: Path, base: Path | None) -> tuple[dict[str, Any], i
         needs_base = (folder / "adapter").is_dir()
         opened = Opened(folder, manifest, find_base(folder, manifest, base) if needs_base else None)
         options = {"max_new_tokens": reference["max_tokens"], "do_sample": False}
-        _, (answer,) = opened.answer([reference["prompt"]], options)
+        answer = opened.answer_tuned([reference["prompt"]], options)[0]
     if "engine" in sys.modules:
         raise RuntimeError("the check leaned on this project")
     reproduced = answer == reference["answer"]

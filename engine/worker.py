@@ -138,7 +138,7 @@ class Worker:
                 self._remover.remove_run(run)
         self._remover.remove_projects()
         self._exporter.tick()
-        self._calibrator.tick(idle=self._attempt is None and not self._orphans)
+        self._calibrator.tick(idle=not (self._attempt or self._orphans or self._exporter.is_busy))
         self._standby.tick(idle=not (self._is_busy() or self.is_answering()))
         self._copies.tick()
 

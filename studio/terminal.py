@@ -81,7 +81,7 @@ def tune(options: Namespace) -> int:
             seed=options.seed,
         )
         dataset = _save_dataset(client, file)
-        estimate = _estimate(client, EstimateRequest(dataset_id=dataset.id, recipes=[recipe]))[0]
+        estimate = client.estimates(EstimateRequest(dataset_id=dataset.id, recipes=[recipe]))[0]
         run = client.start_run(NewRun(key=uuid4().hex, dataset_id=dataset.id, recipe=recipe))
         run = _watch(client, run, quiet=options.json)
         if run.state != "succeeded":

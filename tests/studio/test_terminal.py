@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from engine.contract.records import BUNDLED_MODEL, METHOD_NAMES
+from engine.contract.records import METHOD_NAMES
 from studio.engine_client import connect
 from studio.engine_process import ensure_engine, is_running, stop_engine
+from tests.base_models import SMALL_MODEL
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
 
@@ -66,7 +67,9 @@ def test_check_names_the_rows_and_the_remedy(workspace: Path, tmp_path: Path) ->
 
 
 def test_estimate_gives_one_estimate_per_method(workspace: Path) -> None:
-    answer = answer_of(voicewright("estimate", SAMPLE, "--json", "--workspace", workspace))
+    answer = answer_of(
+        voicewright("estimate", SAMPLE, "--json", "--workspace", workspace, "--model", SMALL_MODEL)
+    )
     assert tuple(item["method"] for item in answer) == METHOD_NAMES
     for item in answer:
         low, high = item["seconds_range"]
@@ -80,18 +83,18 @@ def test_tune_writes_a_checked_download_that_compare_opens(
 ) -> None:
     out = tmp_path / "voice.zip"
     arguments = ["--method", method, "--epochs", 3, "--out", out, "--json", "--workspace", workspace]
+    arguments += ["--model", SMALL_MODEL]
     answer = answer_of(voicewright("tune", short_file, *arguments))
     assert answer["method"] == method
-    assert answer["model"] == BUNDLED_MODEL
+    assert answer["model"] == SMALL_MODEL.name
     assert answer["examples_train"] + answer["examples_validation"] == 24
     assert answer["validation_loss"] < answer["validation_loss_base"]
     assert answer["steps"] > 0
     assert answer["export"] == str(out)
     assert {"adapter", "model"} & {name.split("/")[0] for name in zipfile.ZipFile(out).namelist()}
 
-    compared = answer_of(
-        voicewright("compare", out, "--prompt", "Describe a tent.", "--max-tokens", 12, "--json")
-    )
+    asked = ["--prompt", "Describe a tent.", "--max-tokens", 12, "--base", SMALL_MODEL]
+    compared = answer_of(voicewright("compare", out, *asked, "--json"))
     assert compared["method"] == method
     (pair,) = compared["answers"]
     assert pair["prompt"] == "Describe a tent."
