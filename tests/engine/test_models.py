@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,52 @@ def test_no_folder_can_take_the_bundled_models_name(workspace: Workspace, folder
     assert added.name == f"{BUNDLED_MODEL}-2"
 
 
-def test_a_folder_that_vanished_is_left_out_of_the_list(workspace: Workspace, folder: Path) -> None:
-    add_local_model(workspace, folder)
+def vanish(folder: Path) -> None:
     shutil.rmtree(folder)
-    assert "mine" not in [model.name for model in list_models(workspace)]
+
+
+def lose_a_size(folder: Path) -> None:
+    change(folder / "config.json", hidden_size=None)
+
+
+def become_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+
+
+def claim_odd_tensors(folder: Path) -> None:
+    header = b'{"a":1}'
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+@pytest.mark.parametrize("damage", [vanish, lose_a_size, become_a_file, claim_odd_tensors])
+def test_a_model_that_broke_says_so_and_the_others_are_listed(
+    workspace: Workspace, folder: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    whole = Path(shutil.copytree(folder, tmp_path / "whole"))
+    for added in (folder, whole):
+        add_local_model(workspace, added)
+    damage(folder)
+    listed = {model.name: model for model in list_models(workspace)}
+    broken = listed["mine"]
+    assert broken.problem.endswith(".")
+    assert (broken.parameters, broken.layers, broken.bytes, broken.fingerprint) == (0, 0, 0, "")
+    assert listed["whole"].parameters
+    assert not listed["whole"].problem
+
+
+@pytest.mark.parametrize("torn", [b'{"mine": "/some', b"[]", b"\xff\xfe", b""])
+def test_a_torn_catalogue_is_kept_and_said_until_a_model_is_added(
+    workspace: Workspace, folder: Path, torn: bytes
+) -> None:
+    (workspace.root / "models.json").write_bytes(torn)
+    for _ in range(2):
+        said = list_models(workspace)[-1]
+        assert "Add your models again" in said.problem
+        assert (workspace.root / said.name).read_bytes() == torn
+    add_local_model(workspace, folder)
+    assert [model.name for model in list_models(workspace)][1:] == ["mine"]
+    assert (workspace.root / said.name).read_bytes() == torn
 
 
 def test_an_unknown_name_is_said_to_be_unknown(workspace: Workspace) -> None:
