@@ -1,6 +1,6 @@
 """Which base models can be tuned, by name: the bundled one, and the folders that a person added.
 
-Does not know what is in a folder (`engine/models/inspect.py`), methods or runs.
+Does not know what is in a folder (`engine/models/inspect.py`, `check.py`), methods or runs.
 """
 
 import json
@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
 from engine.models.bundled import bundled_folder
-from engine.models.inspect import check_folder, fingerprint, read_shape
+from engine.models.check import check_folder, resolve_folder
+from engine.models.inspect import fingerprint, read_shape
 from engine.workspace import Workspace, write_durably
 
 _ADD_AGAIN = "Add it again."
@@ -100,7 +101,7 @@ def _title(name: str) -> str:
 
 def add_local_model(workspace: Workspace, folder: Path) -> BaseModelInfo:
     """Check a folder and remember it under its own name; adding it again changes nothing."""
-    folder = folder.expanduser().resolve()
+    folder = resolve_folder(folder)
     check_folder(folder)
     known = _local_models(workspace)
     name = next((known_name for known_name, path in known.items() if path == str(folder)), None)
