@@ -35,7 +35,8 @@ HIGHEST = {
 }
 
 
-def choose_base_model(models: list[BaseModelInfo]) -> str:
+def choose_base_model(listed: list[BaseModelInfo]) -> str:
+    models = [model for model in listed if not model.problem] or listed
     if len(models) == 1:
         return models[0].name
     titles = {model.name: model.title for model in models}

@@ -95,6 +95,9 @@ def show_models(models: list[BaseModelInfo]) -> None:
             )
             if model.description:
                 st.caption(escape(model.description))
+            if model.problem:
+                st.caption(escape(model.problem))
+                continue
             st.caption(
                 f"{model.parameters / 1e6:,.1f} million parameters · {render_bytes(model.bytes)} · "
                 f"reads and writes up to {render_count(model.window_tokens, 'token')} at a time",

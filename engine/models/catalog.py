@@ -1,16 +1,24 @@
 """Which base models can be tuned, by name: the bundled one, and the folders that a person added.
 
-Does not know what is in a folder (`engine/models/inspect.py`), methods or runs.
+Does not know what is in a folder (`engine/models/inspect.py`, `check.py`), methods or runs.
 """
 
 import json
+import traceback
 from pathlib import Path
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
 from engine.models.bundled import bundled_folder
-from engine.models.inspect import check_folder, fingerprint, read_shape
+from engine.models.check import check_folder, resolve_folder
+from engine.models.inspect import fingerprint, read_shape
 from engine.workspace import Workspace, write_durably
+
+_ADD_AGAIN = "Add it again."
+_TORN_CATALOGUE = (
+    "The list of the models that you added was damaged and is kept under this name in the workspace. "
+    "Add your models again."
+)
 
 
 def find_model(workspace: Workspace, name: str) -> Path | None:
@@ -33,14 +41,40 @@ def get_model(workspace: Workspace, name: str) -> Path:
 
 
 def list_models(workspace: Workspace) -> list[BaseModelInfo]:
-    """The bundled one first, then the added ones by name; a folder that vanished or broke is left out."""
-    infos = []
-    for name in (BUNDLED_MODEL, *sorted(_local_models(workspace))):
-        try:
-            infos.append(describe_model(name, get_model(workspace, name)))
-        except EngineFailure:
-            continue
+    """The bundled one first, then the added ones by name; one that vanished or broke says so (`problem`)."""
+    names = (BUNDLED_MODEL, *sorted(_local_models(workspace)))
+    infos = [_describe_or_say_why_not(workspace, name) for name in names]
+    # Until a model is added again.
+    if not _catalogue_file(workspace).exists():
+        infos += [_broken(file.name, _TORN_CATALOGUE) for file in _torn_catalogues(workspace)]
     return infos
+
+
+def _describe_or_say_why_not(workspace: Workspace, name: str) -> BaseModelInfo:
+    try:
+        return describe_model(name, get_model(workspace, name))
+    except EngineFailure as error:
+        return _broken(name, error.failure.sentence)
+    except Exception:
+        # A folder that changed since it was added may hold anything; the others must still be listed.
+        traceback.print_exc()
+        return _broken(name, f"Its folder no longer holds a base model. {_ADD_AGAIN}")
+
+
+def _broken(name: str, problem: str) -> BaseModelInfo:
+    return BaseModelInfo(
+        name=name,
+        title=_title(name),
+        parameters=0,
+        layers=0,
+        hidden_size=0,
+        vocabulary=0,
+        window_tokens=0,
+        bytes=0,
+        fingerprint="",
+        is_bundled=name == BUNDLED_MODEL,
+        problem=problem,
+    )
 
 
 def describe_model(name: str, folder: Path) -> BaseModelInfo:
@@ -48,7 +82,7 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
     bundled = name == BUNDLED_MODEL
     return BaseModelInfo(
         name=name,
-        title="SmolLM2 135M Instruct" if bundled else name,
+        title=_title(name),
         parameters=shape.parameters,
         layers=shape.layers,
         hidden_size=shape.hidden_size,
@@ -61,9 +95,13 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
     )
 
 
+def _title(name: str) -> str:
+    return "SmolLM2 135M Instruct" if name == BUNDLED_MODEL else name
+
+
 def add_local_model(workspace: Workspace, folder: Path) -> BaseModelInfo:
     """Check a folder and remember it under its own name; adding it again changes nothing."""
-    folder = folder.expanduser().resolve()
+    folder = resolve_folder(folder)
     check_folder(folder)
     known = _local_models(workspace)
     name = next((known_name for known_name, path in known.items() if path == str(folder)), None)
@@ -79,10 +117,22 @@ def _catalogue_file(workspace: Workspace) -> Path:
 
 
 def _local_models(workspace: Workspace) -> dict[str, str]:
+    """Name -> folder. A catalogue that cannot be read is moved aside, so that models can be added again."""
     file = _catalogue_file(workspace)
     if not file.exists():
         return {}
-    return {str(name): str(folder) for name, folder in json.loads(file.read_text("utf-8")).items()}
+    try:
+        known = json.loads(file.read_text("utf-8"))
+        if isinstance(known, dict):
+            return {str(name): str(folder) for name, folder in known.items()}
+    except (ValueError, RecursionError):
+        pass
+    file.rename(file.with_name(f"models.damaged-{len(_torn_catalogues(workspace)) + 1}.json"))
+    return {}
+
+
+def _torn_catalogues(workspace: Workspace) -> list[Path]:
+    return sorted(workspace.root.glob("models.damaged-*.json"))
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:

@@ -1,7 +1,8 @@
-"""A base model is only what the four methods can tune, and nothing of its folder runs."""
+"""The catalogue of base models, and what is read of a folder."""
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL
 from engine.models.catalog import add_local_model, describe_model, find_model, get_model, list_models
-from engine.models.inspect import check_folder, fingerprint, read_shape
+from engine.models.inspect import fingerprint, read_shape
 from engine.models.load import load_base
 from engine.workspace import Workspace
 
@@ -54,60 +55,58 @@ def test_no_folder_can_take_the_bundled_models_name(workspace: Workspace, folder
     assert added.name == f"{BUNDLED_MODEL}-2"
 
 
-def test_a_folder_that_vanished_is_left_out_of_the_list(workspace: Workspace, folder: Path) -> None:
-    add_local_model(workspace, folder)
+def vanish(folder: Path) -> None:
     shutil.rmtree(folder)
-    assert "mine" not in [model.name for model in list_models(workspace)]
+
+
+def lose_a_size(folder: Path) -> None:
+    change(folder / "config.json", hidden_size=None)
+
+
+def become_a_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+
+
+def claim_odd_tensors(folder: Path) -> None:
+    header = b'{"a":1}'
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+@pytest.mark.parametrize("damage", [vanish, lose_a_size, become_a_file, claim_odd_tensors])
+def test_a_model_that_broke_says_so_and_the_others_are_listed(
+    workspace: Workspace, folder: Path, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    whole = Path(shutil.copytree(folder, tmp_path / "whole"))
+    for added in (folder, whole):
+        add_local_model(workspace, added)
+    damage(folder)
+    listed = {model.name: model for model in list_models(workspace)}
+    broken = listed["mine"]
+    assert broken.problem.endswith(".")
+    assert (broken.parameters, broken.layers, broken.bytes, broken.fingerprint) == (0, 0, 0, "")
+    assert listed["whole"].parameters
+    assert not listed["whole"].problem
+
+
+@pytest.mark.parametrize("torn", [b'{"mine": "/some', b"[]", b"\xff\xfe", b""])
+def test_a_torn_catalogue_is_kept_and_said_until_a_model_is_added(
+    workspace: Workspace, folder: Path, torn: bytes
+) -> None:
+    (workspace.root / "models.json").write_bytes(torn)
+    for _ in range(2):
+        said = list_models(workspace)[-1]
+        assert "Add your models again" in said.problem
+        assert (workspace.root / said.name).read_bytes() == torn
+    add_local_model(workspace, folder)
+    assert [model.name for model in list_models(workspace)][1:] == ["mine"]
+    assert (workspace.root / said.name).read_bytes() == torn
 
 
 def test_an_unknown_name_is_said_to_be_unknown(workspace: Workspace) -> None:
     assert find_model(workspace, "no such") is None
     with pytest.raises(EngineFailure, match="no base model called"):
         get_model(workspace, "no such")
-
-
-@pytest.mark.parametrize(
-    ("file", "values", "reason"),
-    [
-        ("config.json", {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}, "program code"),
-        ("config.json", {"_attn_implementation_internal": "someone/kernel"}, "program code"),
-        ("config.json", {"_attn_implementation": "someone/kernel"}, "program code"),
-        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["evil.T", None]}}, "program code"),
-        ("config.json", {"model_type": "lightglue"}, "of the kind"),
-        ("config.json", {"quantization_config": {"bits": 4}}, "quantised"),
-        ("config.json", {"num_hidden_layers": 1}, "single layer"),
-        ("config.json", {"hidden_size": None}, "lacks a size"),
-    ],
-)
-def test_what_would_run_code_or_cannot_be_tuned_is_refused(
-    folder: Path, file: str, values: dict[str, object], reason: str
-) -> None:
-    change(folder / file, **values)
-    with pytest.raises(EngineFailure, match=reason) as refused:
-        check_folder(folder)
-    assert refused.value.failure.code == "model_unusable"
-    assert str(folder) not in refused.value.failure.sentence
-
-
-@pytest.mark.parametrize("file", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_an_incomplete_folder_is_refused(folder: Path, file: str) -> None:
-    (folder / file).unlink()
-    with pytest.raises(EngineFailure):
-        check_folder(folder)
-
-
-@pytest.mark.parametrize("kept_bytes", [4, 200, 10_000])
-def test_a_cut_weight_file_is_refused_before_it_is_mapped(folder: Path, kept_bytes: int) -> None:
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:kept_bytes])
-    with pytest.raises(EngineFailure, match="damaged"):
-        check_folder(folder)
-
-
-def test_a_weight_file_whose_header_claims_to_be_huge_is_refused(folder: Path) -> None:
-    (folder / "model.safetensors").write_bytes(b"\xff" * 64)
-    with pytest.raises(EngineFailure, match="damaged"):
-        read_shape(folder)
 
 
 def test_the_fingerprint_changes_with_the_weights_and_not_with_the_model_card(folder: Path) -> None:
