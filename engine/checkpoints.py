@@ -9,7 +9,6 @@ Knows files, tensors and random generators. Does not know what a step is or when
 """
 
 import json
-import os
 import random
 import shutil
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine import faults
-from engine.workspace import sync_folder, write_durably
+from engine.workspace import publish_synced, sync_file, write_durably
 
 Tensors = dict[str, torch.Tensor]
 MANIFEST = "COMPLETE.json"
@@ -60,7 +59,7 @@ def save_checkpoint(
     manifest = {"step": step, "attempt": attempt, "files": _describe_files(writing)}
     faults.reach("ckpt_manifest")
     write_durably(writing / MANIFEST, json.dumps(manifest).encode())
-    _publish(writing, folder / f"step-{step:08d}")
+    publish_synced(writing, folder / f"step-{step:08d}")
     _prune(folder)
 
 
@@ -70,35 +69,10 @@ def remove_unfinished(folder: Path) -> None:
         shutil.rmtree(left)
 
 
-def publish_folder(writing: Path, final: Path) -> None:
-    """Make every file of `writing` durable, then give the folder its name at once; a former one gives way."""
-    for file in writing.rglob("*"):
-        if file.is_file():
-            _sync_file(file)
-    _publish(writing, final)
-
-
-def _publish(writing: Path, final: Path) -> None:
-    sync_folder(writing)
-    if final.exists():
-        shutil.rmtree(final)
-    faults.reach("publish_rename")
-    writing.rename(final)
-    sync_folder(final.parent)
-
-
 def _save_tensors(file: Path, tensors: Tensors) -> None:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, file)
     faults.reach("ckpt_file")
-    _sync_file(file)
-
-
-def _sync_file(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_file(file)
 
 
 def _describe_files(folder: Path) -> dict[str, tuple[int, str]]:

@@ -3,7 +3,7 @@
 The n-th time `reach(point)` is called, the action happens. Without the variable nothing does.
 
     points    model_load, step, ckpt_file, ckpt_manifest, publish_rename, result_write,
-              dataset_file, dataset_row
+              dataset_file, dataset_row, unpacked
     actions   kill9 (SIGKILL to itself), exc (an unexpected error), enospc (disk full), oom (memory full),
               nan (`reach` returns True, and the caller spoils its number)
 """

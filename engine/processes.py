@@ -34,6 +34,7 @@ INHERITED = (
     "LC_CTYPE",
     "TZ",
     "TMPDIR",
+    "XDG_CACHE_HOME",
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
     "CUDA_VISIBLE_DEVICES",

@@ -42,7 +42,7 @@ from engine.models.inspect import fingerprint, read_shape
 from engine.models.load import load_base, load_tokenizer
 from engine.run_files import Order, Result
 from engine.spinning import spin_while_free
-from engine.workspace import RunFolder, write_durably
+from engine.workspace import RunFolder, publish_folder, write_durably
 
 StoppedBecause = Literal["finished", "early_stopping", "stopped"]
 Left = Literal["paused", "cancelled", "interrupted"]
@@ -383,7 +383,7 @@ class Attempt:
             checkpoints.restore_tensors(self.learnt, self.best)
         writing = self.folder.root / f".artefact-{os.getpid()}"
         self.method.save_artefact(self.model, self.order.base_model_folder, writing)
-        checkpoints.publish_folder(writing, self.folder.artefact)
+        publish_folder(writing, self.folder.artefact)
 
     # --- telling how it ended -------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ what is in them.
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine import faults
 from engine.contract.failures import EngineFailure
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -167,3 +169,29 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_file(file: Path) -> None:
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish_folder(writing: Path, final: Path) -> None:
+    """Make every file of `writing` durable, then give the folder its name at once; a former one gives way."""
+    for file in writing.rglob("*"):
+        if file.is_file():
+            sync_file(file)
+    publish_synced(writing, final)
+
+
+def publish_synced(writing: Path, final: Path) -> None:
+    """The same for a folder whose files are durable already."""
+    sync_folder(writing)
+    if final.exists():
+        shutil.rmtree(final)
+    faults.reach("publish_rename")
+    writing.rename(final)
+    sync_folder(final.parent)

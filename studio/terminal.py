@@ -193,7 +193,7 @@ def _resolve_model(name: str, workspace: Path) -> str:
     """A catalogue name as it is; a folder is added to the workspace and called by the name it got there."""
     if not Path(name).is_dir():
         return name
-    return str(_run_engine_module("engine.models", [name, "--workspace", str(workspace)])["name"])
+    return str(_run_engine_module("engine.models", ["add", name, "--workspace", str(workspace)])["name"])
 
 
 def _run_engine_module(module: str, arguments: list[str]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
-"""`python -m engine.models FOLDER --workspace DIR`: makes a model folder of this machine a base model.
+"""`python -m engine.models add FOLDER --workspace DIR`: makes a model of this machine a base model.
+`python -m engine.models unpack`: has the base model ready that comes with the product.
 
-A path comes from the terminal of the person whose machine it is, never over the API. Prints one JSON object:
-the model's `BaseModelInfo`, or `{"failure": …}` with exit code 2.
+A path comes from the terminal of the person whose machine it is, never over the API. `add` prints one JSON
+object, the model's `BaseModelInfo`; `unpack` says how far it is in lines of {"done": bytes, "total": bytes}.
+Both end with {"failure": …} and exit code 2 if it cannot be done.
 """
 
 import argparse
@@ -10,23 +12,59 @@ import sys
 from pathlib import Path
 
 from engine.contract.failures import EngineFailure
-from engine.models.catalog import add_local_model
-from engine.workspace import Workspace
+
+_REPORT_EVERY = 0.02
+"""Of the whole, at least, between two lines."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m engine.models")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--workspace", type=Path, required=True)
-    options = parser.parse_args(arguments)
-    workspace = Workspace(options.workspace.resolve())
+    options = _read_options(arguments)
     try:
-        workspace.create()
-        print(add_local_model(workspace, options.folder).model_dump_json())
+        if options.job == "unpack":
+            _unpack()
+        else:
+            _add(options.path, options.workspace)
     except EngineFailure as error:
         print(json.dumps({"failure": error.failure.model_dump()}))
         return 2
     return 0
+
+
+def _read_options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.models")
+    jobs = parser.add_subparsers(dest="job", required=True)
+    add = jobs.add_parser("add")
+    add.add_argument("path", type=Path)
+    add.add_argument("--workspace", type=Path, required=True)
+    jobs.add_parser("unpack")
+    return parser.parse_args(arguments)
+
+
+def _add(path: Path, folder: Path) -> None:
+    from engine.models.catalog import add_local_model
+    from engine.workspace import Workspace
+
+    workspace = Workspace(folder.resolve())
+    workspace.create()
+    print(add_local_model(workspace, path).model_dump_json())
+
+
+def _unpack() -> None:
+    from engine.models.bundled import BUNDLED
+
+    BUNDLED.make(_Report())
+
+
+class _Report:
+    """A line whenever enough has been done since the last one."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        if done == total or done / total - self._said >= _REPORT_EVERY:
+            self._said = done / total
+            print(json.dumps({"done": done, "total": total}), flush=True)
 
 
 if __name__ == "__main__":

@@ -131,8 +131,13 @@ def has_chat_template(folder: Path) -> bool:
 def fingerprint(folder: Path) -> str:
     """sha256 over the sorted (file name, sha256) of the files that decide what the model computes."""
     files = sorted(file for file in folder.iterdir() if file.suffix in _LOADED_SUFFIXES and file.is_file())
-    lines = [f"{file.name} {_file_sha256(file, *_identity(file))}\n" for file in files]
+    lines = [f"{file.name} {file_sha256(file)}\n" for file in files]
     return sha256("".join(lines).encode()).hexdigest()
+
+
+def file_sha256(file: Path) -> str:
+    """Read once for as long as the file keeps its time and its size."""
+    return _file_sha256(file, *_identity(file))
 
 
 def _identity(file: Path) -> tuple[int, int]:

@@ -1,0 +1,186 @@
+"""A GGUF file unpacked once into this machine's cache, shared by all workspaces.
+
+    MODEL-SOURCE-vFORMAT/   what `gguf_import.py` writes, and CERTIFICATE, which is written last:
+                            {"source": sha256, "files": {name: [bytes, sha256, mtime_ns]}}
+
+An unpacking counts only with its certificate; what does not match it is made again. Knows files, hashes and
+locks. Does not know what a model is; numpy and the tokenizer library are imported when something is unpacked.
+"""
+
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from engine import faults
+from engine.contract.failures import EngineFailure
+from engine.models.inspect import file_sha256
+from engine.processes import take_lock
+from engine.workspace import publish_folder, write_durably
+
+Progress = Callable[[int, int], None]
+"""Told the bytes written so far and in all."""
+
+FORMAT = 1
+"""Grows whenever a file would be unpacked otherwise: an older unpacking is then another folder."""
+# No suffix: what carries a suffix of a model's files counts for the model's fingerprint.
+CERTIFICATE = "CERTIFICATE"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LOCK_SECONDS = 120.0
+_DAMAGE = (OSError, ValueError, KeyError, TypeError)
+
+
+def cache_folder() -> Path:
+    return user_cache_path("voicewright") / "models"
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """One GGUF file and the folder that it becomes."""
+
+    name: str
+    source: Path
+    source_sha256: str
+
+    @property
+    def folder(self) -> Path:
+        return cache_folder() / f"{self.name}-{self.source_sha256[:8]}-v{FORMAT}"
+
+    def is_complete(self) -> bool:
+        """Whether all files are there as they were written, by their sizes and times."""
+        try:
+            return all(
+                _identity(self.folder / name) == (size, modified)
+                for name, (size, _, modified) in self._certified().items()
+            )
+        except _DAMAGE:
+            return False
+
+    def is_intact(self) -> bool:
+        """Whether the content of every file is what was written; its hashes are kept while it stays."""
+        try:
+            certified = self._certified()
+            return self.is_complete() and all(
+                file_sha256(self.folder / name) == sha256 for name, (_, sha256, _) in certified.items()
+            )
+        except _DAMAGE:
+            return False
+
+    def make(self, progress: Progress) -> None:
+        """Unpack unless it is there and intact; of several at once one does it, and the others wait.
+
+        Raises EngineFailure: "disk_full", "workspace_unusable" if the cache cannot be written,
+        "model_unusable" if the file is not what it was.
+        """
+        try:
+            cache_folder().mkdir(parents=True, exist_ok=True)
+            with _locked(self.folder.with_name(f".{self.folder.name}.lock")):
+                if not self.is_intact():
+                    self._unpack(progress)
+        except OSError as error:
+            raise _describe(error, self.name) from error
+
+    def _unpack(self, progress: Progress) -> None:
+        from engine.models.gguf_import import import_gguf
+
+        if file_sha256(self.source) != self.source_sha256:
+            raise EngineFailure(
+                "model_unusable",
+                f"The file {self.source.name} is not what it was.",
+                "",
+                "Install Voicewright again, or add the model once more.",
+            )
+        writing = self.folder.with_name(f".unpacking-{self.folder.name}")
+        with _removed_on_failure(writing):
+            import_gguf(self.source, writing, progress)
+            faults.reach("unpacked")
+            files = {file.name: _describe_file(file) for file in sorted(writing.iterdir())}
+            certificate = {"source": self.source_sha256, "files": files}
+            write_durably(writing / CERTIFICATE, json.dumps(certificate).encode())
+            publish_folder(writing, self.folder)
+        self._remove_older()
+
+    def _certified(self) -> dict[str, list[Any]]:
+        certificate = json.loads((self.folder / CERTIFICATE).read_bytes())
+        if certificate["source"] != self.source_sha256:
+            raise ValueError("unpacked from another file")
+        return dict(certificate["files"])
+
+    def _remove_older(self) -> None:
+        """What an older version of the product has unpacked of this model."""
+        for folder in cache_folder().glob(f"{self.name}-*-v*"):
+            number = folder.name.rpartition("-v")[2]
+            if number.isdigit() and int(number) < FORMAT:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _removed_on_failure(folder: Path) -> Iterator[None]:
+    """A new folder, which is there in the end only if all went well (and it was not renamed)."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while (lock := take_lock(file)) is None:
+        if time.monotonic() > deadline:
+            raise EngineFailure(
+                "busy", "Another Voicewright is unpacking this model and does not finish.", "", "Try again."
+            )
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _describe_file(file: Path) -> tuple[int, str, int]:
+    size, modified = _identity(file)
+    return size, file_sha256(file), modified
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _describe(error: OSError, name: str) -> EngineFailure:
+    if has_no_room(error):
+        return EngineFailure(
+            "disk_full",
+            f"There is no room on the disk to unpack the base model “{name}”.",
+            "Nothing is lost.",
+            f"Free some space (the models lie in {cache_folder()}) and try again.",
+        )
+    return EngineFailure(
+        "workspace_unusable",
+        f"The base model “{name}” cannot be unpacked into {cache_folder()} ({error.strerror}).",
+        "Nothing is lost.",
+        "Make this folder writable, or name another one in the variable XDG_CACHE_HOME.",
+    )
+
+
+def has_no_room(error: BaseException | None) -> bool:
+    """Whether a full disk, or a limit on what may be written, stands behind an error."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
