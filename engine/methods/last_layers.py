@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engine.contract.records import MethodName, Recipe
 from engine.methods.defaults import batch_size_for, epochs_for, fill
 from engine.methods.flops import Flops, base_flops
+from engine.models.architecture import read_sizes
 from engine.models.inspect import ModelShape
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 NAME: MethodName = "last-layers"
 IS_ADAPTER = True
-_INERT_TARGET = "layers.0.self_attn.q_proj"
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
@@ -57,12 +57,13 @@ def prepare_model(model: "PreTrainedModel", recipe: Recipe) -> Any:
     from peft import LoraConfig, get_peft_model
 
     last = model.config.num_hidden_layers
+    inert = next(iter(read_sizes(model.config.to_dict()).projections))
     first = last - _learnt_layers(last, recipe)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=1,
         lora_alpha=1,
-        target_modules=[_INERT_TARGET],
+        target_modules=[f"layers.0.self_attn.{inert}"],
         modules_to_save=[f"layers.{number}" for number in range(first, last)],
     )
     adapted = get_peft_model(model, config)

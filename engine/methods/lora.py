@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.contract.records import MethodName, Recipe
 from engine.methods.defaults import batch_size_for, epochs_for, fill
 from engine.methods.flops import Flops, base_flops
+from engine.models.architecture import read_sizes
 from engine.models.inspect import ModelShape
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 NAME: MethodName = "lora"
 IS_ADAPTER = True
 DEFAULT_RANK = 16
-_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 def build_recipe(recipe: Recipe, examples: int) -> Recipe:
@@ -56,7 +56,7 @@ def count_flops(shape: ModelShape, recipe: Recipe) -> Flops:
 
 
 def artefact_bytes(shape: ModelShape, recipe: Recipe) -> int:
-    headers = 160 * shape.layers * len(_TARGETS) * 2
+    headers = 160 * shape.layers * len(shape.projections) * 2
     return 4 * count_trainable(shape, recipe) + headers + shape.tokenizer_bytes + 8_000
 
 
@@ -65,7 +65,11 @@ def prepare_model(model: "PreTrainedModel", recipe: Recipe) -> Any:
 
     rank = recipe.rank or DEFAULT_RANK
     config = LoraConfig(
-        task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=_TARGETS
+        task_type="CAUSAL_LM",
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.0,
+        target_modules=list(read_sizes(model.config.to_dict()).projections),
     )
     return get_peft_model(model, config)
 
