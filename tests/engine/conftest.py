@@ -43,11 +43,11 @@ FASTER_THAN_DEFAULT: dict[MethodName, float] = {
 """Learning rates that overfit eight examples on the tiny model."""
 
 
-def make_tiny_model(folder: Path, **changes: int) -> Path:
-    """A random Llama with a byte-level tokenizer and a chat template, as a standard folder."""
+def make_tiny_model(folder: Path, model_type: str = "llama", **changes: Any) -> Path:
+    """A random model with a byte-level tokenizer and a chat template, as a standard folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate([*SPECIAL_TOKENS, *alphabet])}
@@ -62,25 +62,22 @@ def make_tiny_model(folder: Path, **changes: int) -> Path:
         additional_special_tokens=SPECIAL_TOKENS[2:5],
         chat_template=CHAT_TEMPLATE,
     )
-    sizes = {
+    settings = {
         "num_hidden_layers": 4,
         "hidden_size": 64,
         "intermediate_size": 160,
         "max_position_embeddings": 256,
+        "vocab_size": len(tokenizer),
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "tie_word_embeddings": True,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 5,
+        "initializer_range": 0.1,
     }
     torch.manual_seed(7)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        bos_token_id=0,
-        pad_token_id=1,
-        eos_token_id=5,
-        initializer_range=0.1,
-        **(sizes | changes),
-    )
-    model = LlamaForCausalLM(config)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **(settings | changes)))
     with torch.no_grad():
         # A frozen head of the usual small weights could never be sure of a token, whatever the layers learn.
         model.get_input_embeddings().weight.mul_(5)
