@@ -311,12 +311,16 @@ def logits(model: Any, folder: Path) -> torch.Tensor:
     return result
 
 
+def open_stock(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
 def assert_opens(folder: Path, run: RunFolder, method: MethodName, place: Path) -> None:
     """With stock libraries, as `engine/opening.py` does it: base untouched, voice changed, merged alike."""
     is_adapter = get_method(method).IS_ADAPTER
-    untouched = logits(AutoModelForCausalLM.from_pretrained(folder), folder)
+    untouched = logits(open_stock(folder), folder)
     if is_adapter:
-        adapted = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), run.artefact)
+        adapted = PeftModel.from_pretrained(open_stock(folder), run.artefact)
         tuned = logits(adapted, folder)
         with adapted.disable_adapter():
             assert torch.equal(logits(adapted, folder), untouched)
@@ -324,7 +328,7 @@ def assert_opens(folder: Path, run: RunFolder, method: MethodName, place: Path) 
             merged = logits(adapted.merge_and_unload(), folder)
             assert torch.allclose(merged, tuned, atol=1e-3 * float(tuned.abs().max()))
     else:
-        tuned = logits(AutoModelForCausalLM.from_pretrained(run.artefact), folder)
+        tuned = logits(open_stock(run.artefact), folder)
     assert tuned.isfinite().all()
     assert not torch.equal(tuned[:, -untouched.shape[1] :], untouched)
 
