@@ -10,10 +10,12 @@ from pathlib import Path
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
 from engine.models.bundled import bundled_folder
+from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
 from engine.models.inspect import fingerprint, read_shape
 from engine.workspace import Workspace, write_durably
 
+_BUNDLED_CARD = ModelCard("Apache-2.0", ("en",))
 _ADD_AGAIN = "Add it again."
 _TORN_CATALOGUE = (
     "The list of the models that you added was damaged and is kept under this name in the workspace. "
@@ -80,6 +82,7 @@ def _broken(name: str, problem: str) -> BaseModelInfo:
 def describe_model(name: str, folder: Path) -> BaseModelInfo:
     shape = read_shape(folder)
     bundled = name == BUNDLED_MODEL
+    card = _BUNDLED_CARD if bundled else read_card(folder)
     return BaseModelInfo(
         name=name,
         title=_title(name),
@@ -92,6 +95,8 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
         fingerprint=fingerprint(folder),
         is_bundled=bundled,
         description="A small English model that comes with Voicewright." if bundled else "",
+        licence=card.licence,
+        languages=card.languages,
     )
 
 
