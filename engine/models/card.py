@@ -16,14 +16,12 @@ MAX_FRONT_MATTER_BYTES = 64_000
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 _MAX_LICENCE_CHARACTERS = 60
 # ISO 639-2 and 639-3 to 639-1, of the languages in which brands write.
-_SHORT_CODES = dict(
-    pair.split(":")
-    for pair in (
-        "ara:ar bul:bg ces:cs cze:cs dan:da deu:de ger:de ell:el gre:el eng:en spa:es fin:fi fra:fr fre:fr "
-        "heb:he hin:hi hrv:hr hun:hu ind:id ita:it jpn:ja kor:ko nld:nl dut:nl nor:no nob:no nb:no pol:pl "
-        "por:pt ron:ro rum:ro rus:ru swe:sv tha:th tur:tr ukr:uk vie:vi zho:zh chi:zh cmn:zh"
-    ).split()
+_CODES = (
+    "ara:ar bul:bg ces:cs cze:cs dan:da deu:de ger:de ell:el gre:el eng:en spa:es fin:fi fra:fr fre:fr "
+    "heb:he hin:hi hrv:hr hun:hu ind:id ita:it jpn:ja kor:ko nld:nl dut:nl nor:no nob:no nb:no pol:pl "
+    "por:pt ron:ro rum:ro rus:ru swe:sv tha:th tur:tr ukr:uk vie:vi zho:zh chi:zh cmn:zh"
 )
+_SHORT_CODES = dict(pair.split(":") for pair in _CODES.split())
 # A model that says so may know any language.
 _ANY_LANGUAGE = frozenset({"multilingual", "mul"})
 
