@@ -201,6 +201,8 @@ class BaseModelInfo(Record):
     """ISO 639-1 codes of the languages that it was made for; empty if that is not known."""
     quantised_from: str = ""
     """The number format of the GGUF file that its weights were unpacked from, such as "Q4_K_M"."""
+    path: str = ""
+    """Of its folder on this machine."""
     problem: str = ""
     """Why it cannot be used now; then its sizes are 0."""
 

@@ -95,6 +95,7 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
         fingerprint=fingerprint(folder),
         is_bundled=bundled,
         description="A small English model that comes with Voicewright." if bundled else "",
+        path=str(folder),
         licence=card.licence,
         languages=card.languages,
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract.records import FoundModel
-from engine.models.inspect import MODEL_TYPES
+from engine.models.architecture import MODEL_TYPES
 
 GGUF_MAGIC = b"GGUF"
 FOUND_AT_MOST = 40
