@@ -110,32 +110,25 @@ def ask_value(knob: Knob, now: bool | int | float, key: str) -> bool | int | flo
     return st.number_input(knob.name, 1e-6, 1.0, float(now), 1e-4, "%.5f", key=key, help=explain(knob.term))
 
 
-def show_start(opened: OpenProject, dataset: Dataset, estimate: Estimate, is_foreign: bool) -> None:
-    """The one button. Its key makes a double click one run; it asks once more if the model `is_foreign`."""
+def show_start(opened: OpenProject, dataset: Dataset, estimate: Estimate, is_agreed: bool) -> None:
+    """The one button. Its key makes a double click one run."""
     note = (
         f"{METHOD_TEXTS[estimate.method].title}, {render_duration_range(estimate.seconds_range)}. "
         "You can close the page meanwhile and stop at any time."
-        if estimate.fits
-        else "This method needs more memory than is free. Close other programs, or choose another one."
     )
-    if show_main_button("Start tuning", note, disabled=not estimate.fits):
-        if is_foreign:
-            confirm_language(opened, dataset, estimate.recipe)
-        else:
-            start(opened, dataset, estimate.recipe)
+    if not is_agreed:
+        note = "Choose a base model that knows the language of your texts, or tick that you want this one."
+    if not estimate.fits:
+        note = "This method needs more memory than is free. Close other programs, or choose another one."
+    if show_main_button("Start tuning", note, disabled=not (estimate.fits and is_agreed)):
+        start(opened, dataset, estimate.recipe)
 
 
-@st.dialog("Your texts are in another language")
-def confirm_language(opened: OpenProject, dataset: Dataset, recipe: Recipe) -> None:
-    st.markdown(
-        "This base model does not know the language of your examples and will learn their words badly. "
-        "A model that knows it gives a far better voice from the same examples."
-    )
-    with st.container(horizontal=True):
-        if st.button("Choose another model", type="primary"):
-            st.rerun()
-        if st.button("Tune it anyway"):
-            start(opened, dataset, recipe)
+def ask_about_language(model: BaseModelInfo, dataset: Dataset) -> bool:
+    """True if the model knows the language of the examples, or the person wants it nevertheless."""
+    if not show_language(model, language_of(dataset)):
+        return True
+    return st.checkbox("Tune on this model anyway", key=f"anyway-{dataset.id}-{model.name}")
 
 
 def start(opened: OpenProject, dataset: Dataset, recipe: Recipe) -> None:
@@ -175,14 +168,14 @@ def show_methods(opened: OpenProject, dataset: Dataset) -> None:
     estimates = estimate_methods(dataset, model.name)
     recommendation = recommend(list(estimates.values()), dataset.examples_train, engine().machine())
     chosen: MethodName = recall(f"method-{dataset.id}", recommendation.method)
-    is_foreign = show_language(model, language_of(dataset))
+    is_agreed = ask_about_language(model, dataset)
     show_recommendation(recommendation)
     show_model_choice(opened, models, dataset, estimates["lora"])
     show_cards(dataset, estimates, recommendation.method, chosen)
     show_advanced(estimates[chosen])
     if not estimates[chosen].calibrated:
         await_calibration(dataset, estimates[chosen].recipe)
-    show_start(opened, dataset, estimates[chosen], is_foreign)
+    show_start(opened, dataset, estimates[chosen], is_agreed)
 
 
 opened = open_project("method")
