@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvicorn
 
+from engine.adding import ModelAdder
 from engine.answering import Answering
 from engine.calibrating import Calibrator
 from engine.contract.failures import EngineFailure
@@ -90,6 +91,7 @@ def serve(workspace: Workspace, calibrates: bool) -> int:
             asyncio.run(server.serve(sockets=[listener]))
         finally:
             workspace.engine_address.unlink(missing_ok=True)
+            parts.adder.close()
             parts.worker.close()
             parts.store.close()
     log.info("the engine has left")
@@ -151,6 +153,7 @@ def _put_together(workspace: Workspace, token: str, calibrates: bool) -> Parts:
         calibrator=calibrator,
         planner=Planner(workspace, store, calibrator),
         answering=answering,
+        adder=ModelAdder(workspace),
         token=token,
     )
 

@@ -37,7 +37,9 @@ class Planner:
             base_model: self._lengths(base_model, examples)
             for base_model in {recipe.base_model for recipe in request.recipes}
         }
-        return [self._estimate(recipe, lengths[recipe.base_model]) for recipe in request.recipes]
+        return [
+            self._estimate(recipe, lengths[recipe.base_model], request.measures) for recipe in request.recipes
+        ]
 
     def _examples(self, request: EstimateRequest) -> list[Example]:
         if request.dataset_id is not None:
@@ -53,10 +55,10 @@ class Planner:
         counts = self.count_tokens(base_model, examples)
         return TokenLengths.from_counts(counts, [example.split for example in examples])
 
-    def _estimate(self, recipe: Recipe, lengths: TokenLengths) -> Estimate:
+    def _estimate(self, recipe: Recipe, lengths: TokenLengths, measures: bool) -> Estimate:
         folder = get_model(self._workspace, recipe.base_model)
         machine = self._calibrator.machine(recipe.base_model)
-        if not machine.calibrated:
+        if measures and not machine.calibrated:
             self._calibrator.want(recipe.base_model)
         return estimate_run(
             shape=read_shape(folder),

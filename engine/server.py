@@ -10,12 +10,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated
+from pathlib import Path as FilePath
+from typing import Annotated, get_args
 from uuid import uuid4
 
 from fastapi import FastAPI, Path, Query
 from fastapi.responses import FileResponse, StreamingResponse
 
+from engine.adding import ModelAdder
 from engine.answering import Answering, Ticket
 from engine.calibrating import Calibrator
 from engine.contract import records, routes
@@ -27,7 +29,9 @@ from engine.exporting import Exporter
 from engine.faults import reach
 from engine.guard import prove
 from engine.methods import get_method
-from engine.models.catalog import get_model, list_models
+from engine.models.browse import list_folder
+from engine.models.catalog import added_paths, forget_model, get_model, list_models
+from engine.models.found import find_models
 from engine.planning import Planner
 from engine.reading import read_example
 from engine.responses import add_failures, attachment, render_events
@@ -59,6 +63,7 @@ class Parts:
     calibrator: Calibrator
     planner: Planner
     answering: Answering
+    adder: ModelAdder
     token: str
 
 
@@ -74,6 +79,7 @@ def build_app(parts: Parts, shut_down: ShutDown) -> FastAPI:
     app = FastAPI(title="Voicewright engine", version=VERSION, docs_url=None, redoc_url=None)
     add_engine_routes(app, parts, shut_down)
     add_project_routes(app, parts)
+    add_model_routes(app, parts)
     add_planning_routes(app, parts)
     add_run_routes(app, parts)
     add_answer_routes(app, parts)
@@ -193,14 +199,52 @@ def freeze_dataset(parts: Parts, project_id: str, new: records.NewDataset) -> re
     return added
 
 
-# --- models and estimates -------------------------------------------------------------------------------
+# --- base models ----------------------------------------------------------------------------------------
 
 
-def add_planning_routes(app: FastAPI, parts: Parts) -> None:
+def add_model_routes(app: FastAPI, parts: Parts) -> None:
     @app.get(routes.MODELS)
     def models() -> list[records.BaseModelInfo]:
         return list_models(parts.workspace)
 
+    @app.post(routes.MODELS)
+    def add_model(new: records.NewModel) -> records.ModelAddition:
+        return parts.adder.start(new)
+
+    @app.get(routes.MODEL_ADDITIONS)
+    def additions() -> list[records.ModelAddition]:
+        return parts.adder.list()
+
+    @app.delete(routes.MODEL, status_code=204)
+    def remove_model(base_model: str) -> None:
+        refuse_in_use(parts, base_model)
+        forget_model(parts.workspace, base_model)
+
+    @app.get(routes.FOUND_MODELS)
+    def found_models() -> list[records.FoundModel]:
+        return find_models(FilePath.home(), added_paths(parts.workspace))
+
+    @app.get(routes.FOLDERS)
+    def folders(path: str | None = None) -> records.FolderListing:
+        return list_folder(FilePath.home(), path)
+
+
+def refuse_in_use(parts: Parts, base_model: str) -> None:
+    """A run that has not ended needs its base model to go on."""
+    open_states = [state for state in get_args(records.RunState) if state not in records.FINAL_STATES]
+    if any(run.recipe.base_model == base_model for run in parts.store.runs_in(open_states)):
+        raise EngineFailure(
+            "conflict",
+            f"A run that has not ended learns on “{base_model}”.",
+            "Nothing was changed.",
+            "Wait until it has finished, or cancel it, and remove the model then.",
+        )
+
+
+# --- readings and estimates -----------------------------------------------------------------------------
+
+
+def add_planning_routes(app: FastAPI, parts: Parts) -> None:
     @app.post(routes.TOKEN_COUNTS)
     def count_tokens(base_model: str, examples: list[records.Example]) -> records.TokenCounts:
         if len(examples) > records.MAX_EXAMPLES:

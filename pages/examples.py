@@ -6,7 +6,6 @@ import streamlit as st
 
 from engine.contract.brand import Brand
 from engine.contract.records import (
-    BUNDLED_MODEL,
     MAX_EXAMPLES,
     MAX_NAME_CHARACTERS,
     MIN_EXAMPLES,
@@ -16,6 +15,7 @@ from engine.contract.records import (
     Finding,
     NewDataset,
 )
+from studio.against_model import check_against_model
 from studio.checkup import Checkup, check_up
 from studio.draft import Draft
 from studio.examples import build_examples
@@ -30,6 +30,7 @@ from studio.ui.findings import show_findings
 from studio.ui.grid import show_grid, show_rows_of
 from studio.ui.intake import bring, has_sample, read_or_explain, show_first_words, show_sample_offer
 from studio.ui.kept import load_kept
+from studio.ui.models import model_in_use
 from studio.ui.notices import attempt
 from studio.ui.reading import show_reading
 from studio.ui.session import engine, forget, recall, remember
@@ -38,7 +39,6 @@ from studio.ui.tables import choose_columns, show_amount, show_split
 from studio.ui.text import clean, escape
 from studio.ui.versions import show_versions
 from studio.ui.waiting import wait_for
-from studio.window import open_window
 from studio.wording import render_count
 
 SMALL_EXAMPLES = 1_500
@@ -56,11 +56,12 @@ def open_draft(key: str, examples: Sequence[Example]) -> Draft:
 def examine(opened: OpenProject, draft: Draft) -> Checkup:
     """All checks of the draft as it is now, done once for each of its states and of the brand's rules."""
     client, brand = engine(), engine().brand(opened.project.id)
+    base_model = model_in_use(opened, client.models())
     return wait_for(
-        f"checkup-{draft.id}-{brand.model_dump_json()}",
+        f"checkup-{draft.id}-{base_model}-{brand.model_dump_json()}",
         lambda tell: check_up(
             draft.examples,
-            lambda found: open_window(client, BUNDLED_MODEL).check(found),
+            lambda found: check_against_model(client, base_model, found),
             brand if brand != NO_BRAND else None,
             tell,
         ),
@@ -69,7 +70,9 @@ def examine(opened: OpenProject, draft: Draft) -> Checkup:
     )
 
 
-def work_on(draft: Draft, checkup: Checkup, key: str, also_found: Sequence[Finding] = ()) -> None:
+def work_on(
+    opened: OpenProject, draft: Draft, checkup: Checkup, key: str, also_found: Sequence[Finding] = ()
+) -> None:
     """The doctor, the rows and what the model reads; a change is remembered and the page drawn anew."""
     checked = Draft(checkup.examples, draft.changes, draft.id)
     findings = sort_findings([*also_found, *checkup.findings])
@@ -82,7 +85,7 @@ def work_on(draft: Draft, checkup: Checkup, key: str, also_found: Sequence[Findi
     show_amount(checkup.amount)
     show_grid(checked, findings, key)
     with st.expander("Exactly what the model reads", icon=":material/text_snippet:"):
-        show_reading(checkup.examples)
+        show_reading(checkup.examples, model_in_use(opened, engine().models()))
 
 
 def review(opened: OpenProject, source: Source) -> None:
@@ -105,7 +108,7 @@ def review(opened: OpenProject, source: Source) -> None:
         offer_to_keep(opened, source.name, columns, ())
         return
     checkup = examine(opened, draft)
-    work_on(draft, checkup, key, found)
+    work_on(opened, draft, checkup, key, found)
     offer_to_keep(opened, source.name, columns, checkup.examples)
 
 
@@ -157,7 +160,7 @@ def edit_kept(opened: OpenProject, dataset: Dataset) -> None:
     draft = open_draft(key, load_kept(dataset))
     show_other_doors(opened)
     checkup = examine(opened, draft)
-    work_on(draft, checkup, key)
+    work_on(opened, draft, checkup, key)
     show_versions(opened)
     if not draft.changes:
         go_on(opened)

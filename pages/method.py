@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from engine.contract.failures import EngineFailure
 from engine.contract.records import (
     METHOD_NAMES,
     BaseModelInfo,
@@ -13,11 +14,13 @@ from engine.contract.records import (
     Recipe,
     Run,
 )
+from studio.base_models import find_model, usable
 from studio.glossary import explain
 from studio.navigation import page
 from studio.recipes import METHOD_TEXTS, Knob, Recommendation, knobs_for, recommend
 from studio.ui.actions import show_main_button
 from studio.ui.cards import show_method_card
+from studio.ui.models import language_of, model_in_use, show_language, show_model_choice
 from studio.ui.notices import attempt, guard
 from studio.ui.session import click_key, engine, forget, recall, remember
 from studio.ui.stepper import OpenProject, open_project
@@ -33,21 +36,6 @@ HIGHEST = {
     "virtual_tokens": 200,
     "seed": 2**31 - 1,
 }
-
-
-def choose_base_model(listed: list[BaseModelInfo]) -> str:
-    models = [model for model in listed if not model.problem] or listed
-    if len(models) == 1:
-        return models[0].name
-    titles = {model.name: model.title for model in models}
-    return st.selectbox(
-        "Base model",
-        list(titles),
-        format_func=lambda name: titles[name],
-        key="base-model",
-        persist_state="session",
-        help=explain("base model"),
-    )
 
 
 def changed_settings(method: MethodName) -> dict[str, object]:
@@ -122,16 +110,25 @@ def ask_value(knob: Knob, now: bool | int | float, key: str) -> bool | int | flo
     return st.number_input(knob.name, 1e-6, 1.0, float(now), 1e-4, "%.5f", key=key, help=explain(knob.term))
 
 
-def show_start(opened: OpenProject, dataset: Dataset, estimate: Estimate) -> None:
+def show_start(opened: OpenProject, dataset: Dataset, estimate: Estimate, is_agreed: bool) -> None:
     """The one button. Its key makes a double click one run."""
     note = (
         f"{METHOD_TEXTS[estimate.method].title}, {render_duration_range(estimate.seconds_range)}. "
         "You can close the page meanwhile and stop at any time."
-        if estimate.fits
-        else "This method needs more memory than is free. Close other programs, or choose another one."
     )
-    if show_main_button("Start tuning", note, disabled=not estimate.fits):
+    if not is_agreed:
+        note = "Choose a base model that knows the language of your texts, or tick that you want this one."
+    if not estimate.fits:
+        note = "This method needs more memory than is free. Close other programs, or choose another one."
+    if show_main_button("Start tuning", note, disabled=not (estimate.fits and is_agreed)):
         start(opened, dataset, estimate.recipe)
+
+
+def ask_about_language(model: BaseModelInfo, dataset: Dataset) -> bool:
+    """True if the model knows the language of the examples, or the person wants it nevertheless."""
+    if not show_language(model, language_of(dataset)):
+        return True
+    return st.checkbox("Tune on this model anyway", key=f"anyway-{dataset.id}-{model.name}")
 
 
 def start(opened: OpenProject, dataset: Dataset, recipe: Recipe) -> None:
@@ -156,17 +153,29 @@ def await_calibration(dataset: Dataset, recipe: Recipe) -> None:
             st.rerun()
 
 
+def model_to_tune(opened: OpenProject, models: list[BaseModelInfo]) -> BaseModelInfo:
+    """The one in use; EngineFailure if none can be used, not even the one that comes with us."""
+    model = find_model(usable(models), model_in_use(opened, models))
+    if model is None:
+        problem = next((model.problem for model in models if model.problem), "There is no base model here.")
+        raise EngineFailure("model_unusable", problem, "Your examples are safe.", "Add one in Settings.")
+    return model
+
+
 def show_methods(opened: OpenProject, dataset: Dataset) -> None:
-    base_model = choose_base_model(engine().models())
-    estimates = estimate_methods(dataset, base_model)
+    models = engine().models()
+    model = model_to_tune(opened, models)
+    estimates = estimate_methods(dataset, model.name)
     recommendation = recommend(list(estimates.values()), dataset.examples_train, engine().machine())
     chosen: MethodName = recall(f"method-{dataset.id}", recommendation.method)
+    is_agreed = ask_about_language(model, dataset)
     show_recommendation(recommendation)
+    show_model_choice(opened, models, dataset, estimates["lora"])
     show_cards(dataset, estimates, recommendation.method, chosen)
     show_advanced(estimates[chosen])
     if not estimates[chosen].calibrated:
         await_calibration(dataset, estimates[chosen].recipe)
-    show_start(opened, dataset, estimates[chosen])
+    show_start(opened, dataset, estimates[chosen], is_agreed)
 
 
 opened = open_project("method")

@@ -3,11 +3,13 @@
 import streamlit as st
 
 from engine.contract.prices import Prices, load_prices
-from engine.contract.records import BaseModelInfo, Machine, Settings
+from engine.contract.records import Machine, Settings
+from studio.ui.adding import show_adding
+from studio.ui.catalog import show_models
 from studio.ui.notices import attempt
 from studio.ui.session import engine, workspace
 from studio.ui.text import escape, show_text
-from studio.wording import render_bytes, render_count, render_list
+from studio.wording import render_bytes, render_list
 
 CURRENCIES = ["€", "$", "£", "CHF", "¥"]
 
@@ -85,26 +87,6 @@ def show_machine(machine: Machine) -> None:
         )
 
 
-def show_models(models: list[BaseModelInfo]) -> None:
-    st.subheader("Base models", anchor=False)
-    st.caption("A base model knows the language; tuning teaches it your voice.")
-    for model in models:
-        with st.container(key=f"row-model-{model.name}"):
-            st.markdown(
-                f"**{escape(model.title)}** " + (":gray[comes with Voicewright]" if model.is_bundled else "")
-            )
-            if model.description:
-                st.caption(escape(model.description))
-            if model.problem:
-                st.caption(escape(model.problem))
-                continue
-            st.caption(
-                f"{model.parameters / 1e6:,.1f} million parameters · {render_bytes(model.bytes)} · "
-                f"reads and writes up to {render_count(model.window_tokens, 'token')} at a time",
-                help="A parameter is one number the model has learnt. A token is a piece of a word.",
-            )
-
-
 def show_privacy() -> None:
     st.subheader("What stays where", anchor=False)
     st.markdown(
@@ -121,5 +103,6 @@ st.space("medium")
 show_machine(engine().machine())
 st.space("medium")
 show_models(engine().models())
+show_adding()
 st.space("medium")
 show_privacy()

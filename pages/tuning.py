@@ -6,10 +6,12 @@ Everything shown comes from the engine at each look, so a refresh, a second tab 
 import streamlit as st
 
 from engine.contract.records import ACTIVE_STATES, FINAL_STATES, Desired, Metrics, Run, RunState
+from studio.base_models import find_model
 from studio.glossary import explain
 from studio.navigation import page
 from studio.progress import PHASES, build_curve, read_curve, render_gain, render_time_left
 from studio.ui.charts import show_curve
+from studio.ui.models import language_of, show_language
 from studio.ui.notices import attempt, describe, guard
 from studio.ui.runs import choose_run, name_run
 from studio.ui.session import engine
@@ -187,11 +189,20 @@ def render_loss(loss: float | None) -> str:
     return f"{loss:.2f}" if loss is not None else "–"
 
 
+def show_language_of(opened: OpenProject, run: Run) -> None:
+    """Say it while there is time to stop: the base model does not know the language of the examples."""
+    model = find_model(engine().models(), run.recipe.base_model)
+    dataset = next((one for one in opened.datasets if one.id == run.dataset_id), None)
+    if model and model.languages and dataset:
+        show_language(model, language_of(dataset))
+
+
 opened = open_project("tuning")
 left, right = st.columns([3, 2], vertical_alignment="bottom")
 with right:
     run = choose_run(opened.runs, opened.run, "Run", describe_run)
 left.title(name_run(run), anchor=False)
+language = st.container()
 if run.state in FINAL_STATES:
     show_ended(opened, run)
 else:
@@ -200,3 +211,5 @@ else:
     st.fragment(watch, run_every=LOOK_SECONDS)(run)
     if run.state in ACTIVE_STATES:
         show_controls(run)
+with language:
+    show_language_of(opened, run)

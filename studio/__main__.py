@@ -45,9 +45,11 @@ def build_parser() -> argparse.ArgumentParser:
     estimate = jobs.add_parser(
         "estimate", parents=[shared, file_job], help="time, memory and money of each method"
     )
-    for job in (tune, estimate):
-        job.add_argument("--model", default=BUNDLED_MODEL, metavar="NAME_OR_FOLDER")
-    jobs.add_parser("check", parents=[shared, file_job], help="read the examples and say what to mend")
+    check = jobs.add_parser(
+        "check", parents=[shared, file_job], help="read the examples and say what to mend"
+    )
+    for job in (tune, estimate, check):
+        job.add_argument("--model", default=BUNDLED_MODEL, metavar="NAME_OR_PATH")
 
     compare = jobs.add_parser("compare", help="ask the untouched and the tuned model the same prompts")
     compare.add_argument("zip", type=Path, metavar="voice.zip")

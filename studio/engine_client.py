@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from ssl import PROTOCOL_TLS_CLIENT, SSLContext
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -112,6 +113,24 @@ class EngineClient:
     def models(self) -> list[r.BaseModelInfo]:
         return self._many(r.BaseModelInfo, "GET", routes.MODELS)
 
+    def add_model(self, model: r.NewModel) -> r.ModelAddition:
+        """Begin to check a folder or GGUF file; `model_additions` tells how that goes on."""
+        return self._one(r.ModelAddition, "POST", routes.MODELS, model)
+
+    def model_additions(self) -> list[r.ModelAddition]:
+        return self._many(r.ModelAddition, "GET", routes.MODEL_ADDITIONS)
+
+    def remove_model(self, base_model: str) -> None:
+        self._request("DELETE", _of_model(routes.MODEL, base_model))
+
+    def found_models(self) -> list[r.FoundModel]:
+        return self._many(r.FoundModel, "GET", routes.FOUND_MODELS)
+
+    def folder(self, path: str | None = None) -> r.FolderListing:
+        """The person's home folder, or one below it."""
+        asked = f"?path={quote(path, safe='')}" if path else ""
+        return self._one(r.FolderListing, "GET", f"{routes.FOLDERS}{asked}")
+
     def projects(self) -> list[r.Project]:
         return self._many(r.Project, "GET", routes.PROJECTS)
 
@@ -150,11 +169,11 @@ class EngineClient:
         return self._many(r.Example, "GET", routes.DATASET_EXAMPLES.format(dataset_id=dataset_id))
 
     def token_counts(self, base_model: str, examples: list[r.Example]) -> r.TokenCounts:
-        return self._one(r.TokenCounts, "POST", routes.TOKEN_COUNTS.format(base_model=base_model), examples)
+        return self._one(r.TokenCounts, "POST", _of_model(routes.TOKEN_COUNTS, base_model), examples)
 
     def reading(self, base_model: str, example: r.Example) -> r.Reading:
         body = r.ReadingRequest(example=example)
-        return self._one(r.Reading, "POST", routes.READING.format(base_model=base_model), body)
+        return self._one(r.Reading, "POST", _of_model(routes.READING, base_model), body)
 
     def estimates(self, request: r.EstimateRequest) -> list[r.Estimate]:
         return self._many(r.Estimate, "POST", routes.ESTIMATES, request)
@@ -236,6 +255,11 @@ class EngineClient:
         return TypeAdapter(list[record]).validate_json(  # type: ignore[valid-type]
             self._request(method, path, body).content
         )
+
+
+def _of_model(route: str, base_model: str) -> str:
+    """A model is called as its folder is, which may hold any letter."""
+    return route.format(base_model=quote(base_model, safe=""))
 
 
 def _read_failure(response: httpx.Response) -> EngineFailure:

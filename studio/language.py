@@ -59,6 +59,10 @@ _SHARED_BY = 0.1
 _FEW = 0.4
 _SAMPLE = 40
 _SURE = 0.9
+# Of a sample, to say what language all are in.
+_JUDGED_AT_LEAST = 5
+_JUDGED_SHARE = 0.3
+_CLEAR_MAJORITY = 0.7
 _loading = Lock()
 
 
@@ -66,6 +70,20 @@ _loading = Lock()
 def load_ahead() -> None:
     """Load the model beside whatever goes on, so that the first table need not wait for it."""
     Thread(target=_identifier, name="load-languages", daemon=True).start()
+
+
+def find_language(texts: Sequence[str]) -> str | None:
+    """The code of the language that most texts are surely in; None without a clear majority.
+
+    Only texts of some length are judged, and only what is certain counts.
+    """
+    long = [text for text in texts if len(split_words(text)) >= _WORDS_AT_LEAST]
+    sample = long[:: max(1, len(long) // _SAMPLE)][:_SAMPLE]
+    judged = Counter(language for text in sample if (language := _judge(text)))
+    if judged.total() < max(_JUDGED_AT_LEAST, _JUDGED_SHARE * len(sample)):
+        return None
+    language, count = judged.most_common(1)[0]
+    return language if count >= _CLEAR_MAJORITY * judged.total() else None
 
 
 def find_other_languages(texts: Sequence[str]) -> dict[int, str]:
@@ -78,7 +96,7 @@ def find_other_languages(texts: Sequence[str]) -> dict[int, str]:
     found = {}
     for position in sorted(strange):
         language = _judge(texts[position])
-        if usual and language and not _are_related(language, usual):
+        if usual and language and not are_related(language, usual):
             found[position] = LANGUAGES[language]
     return found
 
@@ -123,11 +141,12 @@ def _judge(text: str) -> str | None:
     ranked = dict(_identifier().rank(text))
     language, again = next(iter(ranked)), _identifier().classify(lower)[0]
     # Relatives share what is certain: a text is surely Russian or Bulgarian long before it is one.
-    surely = sum(probability for other, probability in ranked.items() if _are_related(language, other))
-    return language if surely >= _SURE and _are_related(language, again) else None
+    surely = sum(probability for other, probability in ranked.items() if are_related(language, other))
+    return language if surely >= _SURE and are_related(language, again) else None
 
 
-def _are_related(left: str, right: str) -> bool:
+def are_related(left: str, right: str) -> bool:
+    """Whether they are the same, or too near to be told apart in a few lines."""
     return left == right or any({left, right} <= related for related in _RELATED)
 
 

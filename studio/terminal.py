@@ -20,7 +20,6 @@ from rich.progress import BarColumn, Progress, TextColumn
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import (
     ACTIVE_STATES,
-    BUNDLED_MODEL,
     FINAL_STATES,
     METHOD_NAMES,
     Columns,
@@ -35,6 +34,7 @@ from engine.contract.records import (
     Recipe,
     Run,
 )
+from studio.against_model import check_against_model
 from studio.checkup import check_up
 from studio.columns import suggest_columns
 from studio.engine_client import EngineClient, connect
@@ -42,7 +42,6 @@ from studio.engine_process import EngineKeeper, ensure_engine, is_running, stop_
 from studio.examples import build_examples
 from studio.files import read_file
 from studio.findings import sort_findings
-from studio.window import open_window
 from studio.wording import render_bytes, render_duration, render_duration_range, render_money_range
 
 CALIBRATION_SECONDS = 90.0
@@ -96,8 +95,9 @@ def check(options: Namespace) -> int:
     file = ReadFile(options.file)
     with engine_for(options.workspace) as client:
         if file.examples:
-            too_long = open_window(client, BUNDLED_MODEL).check(file.examples)
-            file.findings = sort_findings([*file.findings, *too_long])
+            model = _resolve_model(options.model, options.workspace)
+            unfit = check_against_model(client, model, file.examples)
+            file.findings = sort_findings([*file.findings, *unfit])
     summary = {
         "examples": len(file.examples),
         "columns": file.columns.model_dump(),

@@ -6,9 +6,7 @@ Does not know how tokens are counted: the engine does.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engine.contract.failures import EngineFailure
 from engine.contract.records import Example, Finding, TokenCounts
-from studio.engine_client import EngineClient
 from studio.findings import check_window
 
 # What the chat template puts around each text, and more.
@@ -29,10 +27,3 @@ class Window:
         """A token of byte-level BPE stands for one byte at least, so a text has no more tokens than bytes."""
         texts = (example.prompt, example.completion, *(turn.text for turn in example.turns))
         return sum(_TOKENS_AROUND + len(text.encode()) for text in texts) > self.tokens
-
-
-def open_window(client: EngineClient, base_model: str) -> Window:
-    found = next((model for model in client.models() if model.name == base_model), None)
-    if found is None:
-        raise EngineFailure("not_found", f"There is no base model named “{base_model}” here.")
-    return Window(found.window_tokens, lambda examples: client.token_counts(base_model, examples))

@@ -11,6 +11,8 @@ _MINUTES_SHOWN_UP_TO = 90
 _ROWS_NAMED = 5
 # What people call a hundredth of their money; other currencies are said as amounts.
 _CENTS = {"€": "a cent", "EUR": "a cent", "$": "a cent", "USD": "a cent", "£": "a penny", "GBP": "a penny"}
+# Below so many words, rounded to so many.
+_WORD_STEPS = ((20, 1), (1_000, 10), (2_000, 100), (10_000, 500), (float("inf"), 1_000))
 _IRREGULAR = {"reply": "replies", "entry": "entries", "copy": "copies"}
 
 
@@ -60,6 +62,13 @@ def render_count(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
     return f"{count:,} {_IRREGULAR.get(noun, noun + 's')}"
+
+
+def render_words(tokens: int) -> str:
+    """Tokens as English words, three quarters of a word each, rounded as a person would: "6,000"."""
+    words = 0.75 * tokens
+    step = next(step for limit, step in _WORD_STEPS if words < limit)
+    return f"{round(words / step) * step:,}"
 
 
 def render_percent(share: float) -> str:

@@ -201,8 +201,52 @@ class BaseModelInfo(Record):
     """ISO 639-1 codes of the languages that it was made for; empty if that is not known."""
     quantised_from: str = ""
     """The number format of the GGUF file that its weights were unpacked from, such as "Q4_K_M"."""
+    path: str = ""
+    """Of its folder on this machine."""
     problem: str = ""
     """Why it cannot be used now; then its sizes are 0."""
+
+
+class NewModel(Record):
+    """A model of this machine that shall become a base model."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    """Of a folder as transformers writes it, or of a GGUF file; absolute, `~` is the person's home."""
+    name: Annotated[str, Field(max_length=100)] = ""
+    """What to call it; otherwise as its folder or file is called."""
+
+
+class ModelAddition(Record):
+    """A model on its way into the catalogue: checking it may take minutes."""
+
+    id: Id
+    path: str
+    state: Literal["checking", "added", "failed"] = "checking"
+    seconds: float = 0.0
+    """Since it was asked for."""
+    model: BaseModelInfo | None = None
+    failure: Failure | None = None
+
+
+class FoundModel(Record):
+    """A model that another program keeps on this machine, and that may become a base model."""
+
+    title: str
+    path: str
+    bytes: int
+    source: Literal["Hugging Face", "Ollama", "LM Studio", "Downloads"]
+
+
+class FolderListing(Record):
+    """What may lead to a model in one folder of the person's home: names only."""
+
+    path: str
+    parent: str | None
+    """None for the home folder itself."""
+    folders: list[str]
+    gguf_files: list[str]
+    is_model: bool
+    """Whether the folder itself looks like a model."""
 
 
 class Machine(Record):
@@ -292,6 +336,8 @@ class EstimateRequest(Record):
     examples: Annotated[list[Example], Field(max_length=MAX_EXAMPLES)] = []
     """Used when there is no dataset_id."""
     recipes: Annotated[list[Recipe], Field(min_length=1, max_length=8)]
+    measures: bool = True
+    """Whether this machine shall be measured with base models that it has not been measured with yet."""
 
 
 # --- 3 tuning -----------------------------------------------------------------------------------------

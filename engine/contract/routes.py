@@ -9,7 +9,11 @@ HELLO = "/hello"  # GET ?nonce=hex -> Hello (no token: this is how a client know
 SHUTDOWN = "/shutdown"  # POST -> 202: running attempts certify a checkpoint, then the engine exits
 MACHINE = "/machine"  # GET -> Machine
 SETTINGS = "/settings"  # GET -> Settings, PUT Settings -> Settings
-MODELS = "/models"  # GET -> list[BaseModelInfo]
+MODELS = "/models"  # GET -> list[BaseModelInfo], POST NewModel -> ModelAddition (the check goes on beside)
+MODEL = "/models/{base_model}"  # DELETE -> 204: forgotten; the person's files stay
+MODEL_ADDITIONS = "/model-additions"  # GET -> list[ModelAddition], the newest first
+FOUND_MODELS = "/found-models"  # GET -> list[FoundModel] of other programs, without those in the catalogue
+FOLDERS = "/folders"  # GET ?path= -> FolderListing; the home folder and what lies below it
 PROJECTS = "/projects"  # GET -> list[Project], POST NewProject -> Project
 PROJECT = "/projects/{project_id}"  # GET -> Project, PATCH NewProject -> Project, DELETE -> 204
 PROJECT_BRAND = "/projects/{project_id}/brand"  # GET -> Brand, PUT Brand -> Brand

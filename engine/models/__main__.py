@@ -1,9 +1,10 @@
-"""`python -m engine.models add FOLDER --workspace DIR`: makes a model of this machine a base model.
+"""`python -m engine.models add PATH --workspace DIR`: makes a model of this machine a base model.
+`python -m engine.models list --workspace DIR`: all base models of a workspace.
 `python -m engine.models unpack`: has the base model ready that comes with the product.
 
-A path comes from the terminal of the person whose machine it is, never over the API. `add` prints one JSON
-object, the model's `BaseModelInfo`; `unpack` says how far it is in lines of {"done": bytes, "total": bytes}.
-Both end with {"failure": …} and exit code 2 if it cannot be done.
+A path comes from the person whose machine it is. `add` prints one JSON object, the model's `BaseModelInfo`,
+`list` a list of them; `unpack` says how far it is in lines of {"done": bytes, "total": bytes}. All end with
+{"failure": …} and exit code 2 if it cannot be done.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.job == "unpack":
             _unpack()
         else:
-            _add(options.path, options.workspace)
+            _use_catalogue(options)
     except EngineFailure as error:
         print(json.dumps({"failure": error.failure.model_dump()}))
         return 2
@@ -35,18 +36,23 @@ def _read_options(arguments: list[str] | None) -> argparse.Namespace:
     jobs = parser.add_subparsers(dest="job", required=True)
     add = jobs.add_parser("add")
     add.add_argument("path", type=Path)
-    add.add_argument("--workspace", type=Path, required=True)
+    add.add_argument("--name", default="", help="what to call it instead of as its folder is called")
+    for job in (add, jobs.add_parser("list")):
+        job.add_argument("--workspace", type=Path, required=True)
     jobs.add_parser("unpack")
     return parser.parse_args(arguments)
 
 
-def _add(path: Path, folder: Path) -> None:
-    from engine.models.catalog import add_local_model
+def _use_catalogue(options: argparse.Namespace) -> None:
+    from engine.models.catalog import add_local_model, list_models
     from engine.workspace import Workspace
 
-    workspace = Workspace(folder.resolve())
+    workspace = Workspace(options.workspace.resolve())
     workspace.create()
-    print(add_local_model(workspace, path).model_dump_json())
+    if options.job == "add":
+        print(add_local_model(workspace, options.path, options.name).model_dump_json())
+    else:
+        print(json.dumps([model.model_dump(mode="json") for model in list_models(workspace)]))
 
 
 def _unpack() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
 from engine.models.bundled import bundled_folder
+from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
 from engine.models.inspect import fingerprint, read_shape
 from engine.workspace import Workspace, write_durably
 
+_BUNDLED_CARD = ModelCard("Apache-2.0", ("en",))
 _ADD_AGAIN = "Add it again."
 _TORN_CATALOGUE = (
     "The list of the models that you added was damaged and is kept under this name in the workspace. "
@@ -80,6 +82,7 @@ def _broken(name: str, problem: str) -> BaseModelInfo:
 def describe_model(name: str, folder: Path) -> BaseModelInfo:
     shape = read_shape(folder)
     bundled = name == BUNDLED_MODEL
+    card = _BUNDLED_CARD if bundled else read_card(folder)
     return BaseModelInfo(
         name=name,
         title=_title(name),
@@ -92,6 +95,9 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
         fingerprint=fingerprint(folder),
         is_bundled=bundled,
         description="A small English model that comes with Voicewright." if bundled else "",
+        path=str(folder),
+        licence=card.licence,
+        languages=card.languages,
     )
 
 
@@ -99,17 +105,33 @@ def _title(name: str) -> str:
     return "SmolLM2 135M Instruct" if name == BUNDLED_MODEL else name
 
 
-def add_local_model(workspace: Workspace, folder: Path) -> BaseModelInfo:
-    """Check a folder and remember it under its own name; adding it again changes nothing."""
+def add_local_model(workspace: Workspace, folder: Path, wanted_name: str = "") -> BaseModelInfo:
+    """Check a folder and remember it under its own name, or the one wanted; again changes nothing."""
     folder = resolve_folder(folder)
     check_folder(folder)
     known = _local_models(workspace)
     name = next((known_name for known_name, path in known.items() if path == str(folder)), None)
     if name is None:
-        name = _free_name(folder.name, {BUNDLED_MODEL, *known})
+        name = _free_name(_plain_name(wanted_name or folder.name), {BUNDLED_MODEL, *known})
         known[name] = str(folder)
         write_durably(_catalogue_file(workspace), json.dumps(known, indent=1).encode())
     return describe_model(name, folder)
+
+
+def forget_model(workspace: Workspace, name: str) -> None:
+    """Take an added model out of the catalogue; its files stay as they are."""
+    if name == BUNDLED_MODEL:
+        raise EngineFailure(
+            "conflict", "The base model that comes with Voicewright stays.", "Nothing was changed."
+        )
+    get_model(workspace, name)
+    known = {other: path for other, path in _local_models(workspace).items() if other != name}
+    write_durably(_catalogue_file(workspace), json.dumps(known, indent=1).encode())
+
+
+def added_paths(workspace: Workspace) -> frozenset[str]:
+    """Where the added models lie."""
+    return frozenset(_local_models(workspace).values())
 
 
 def _catalogue_file(workspace: Workspace) -> Path:
@@ -133,6 +155,11 @@ def _local_models(workspace: Workspace) -> dict[str, str]:
 
 def _torn_catalogues(workspace: Workspace) -> list[Path]:
     return sorted(workspace.root.glob("models.damaged-*.json"))
+
+
+def _plain_name(wanted: str) -> str:
+    """One line that a list shows and an address carries."""
+    return " ".join("".join(c if c.isprintable() and c not in "/\\" else " " for c in wanted).split())
 
 
 def _free_name(wanted: str, taken: set[str]) -> str:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from engine.contract.records import BUNDLED_MODEL, Example, Reading, ReadingPiece
+from engine.contract.records import Example, Reading, ReadingPiece
 from studio.glossary import explain
 from studio.ui.session import engine
 from studio.ui.text import escape, isolate, shorten
@@ -18,7 +18,7 @@ LEGEND = (
 LISTED_AT_MOST = 500
 
 
-def show_reading(examples: tuple[Example, ...], base_model: str = BUNDLED_MODEL) -> None:
+def show_reading(examples: tuple[Example, ...], base_model: str) -> None:
     """A choice among the examples, and the chosen one as the model gets it."""
     number = _choose_listed(examples) if len(examples) <= LISTED_AT_MOST else _choose_counted(examples)
     reading = engine().reading(base_model, examples[number])

@@ -38,9 +38,12 @@ def engine() -> EngineClient:
 # --- the address ------------------------------------------------------------------------------------
 
 
-def address(project_id: str | None = None, run_id: str | None = None) -> dict[str, str]:
-    """Query parameters that lead to the same project and run."""
-    return {key: value for key, value in (("project", project_id), ("run", run_id)) if value}
+def address(
+    project_id: str | None = None, run_id: str | None = None, base_model: str | None = None
+) -> dict[str, str]:
+    """Query parameters that lead to the same project, run and base model."""
+    named = (("project", project_id), ("run", run_id), ("model", base_model))
+    return {key: value for key, value in named if value}
 
 
 def find_project() -> Project | None:
@@ -63,6 +66,17 @@ def find_run(runs: list[Run]) -> Run | None:
 
 def set_run(run_id: str) -> None:
     st.query_params["run"] = run_id
+
+
+def wanted_model(project_id: str) -> str | None:
+    """The base model that was chosen for a project: in the address, or in this tab before."""
+    named: str | None = st.query_params.get("model") or recall(f"base-model-{project_id}")
+    return named
+
+
+def set_model(project_id: str, name: str) -> None:
+    remember(f"base-model-{project_id}", name)
+    st.query_params["model"] = name
 
 
 # --- drafts -----------------------------------------------------------------------------------------

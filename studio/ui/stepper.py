@@ -8,7 +8,7 @@ from engine.contract.records import Dataset, Project, Run
 from studio.journey import STEPS, TITLES, Step, StepStanding, stand
 from studio.navigation import page
 from studio.ui.notices import show_missing
-from studio.ui.session import address, engine, find_project, find_run
+from studio.ui.session import address, engine, find_project, find_run, wanted_model
 from studio.ui.text import escape
 
 
@@ -21,13 +21,15 @@ class OpenProject:
     runs: list[Run]
     run: Run | None
     """The run in the address, if there is one."""
+    wanted_model: str | None = None
+    """The base model that was chosen in the address or in this tab; `ui/models.py` says which one is used."""
 
     @property
     def dataset(self) -> Dataset | None:
         return self.datasets[0] if self.datasets else None
 
     def address(self, run_id: str | None = None) -> dict[str, str]:
-        return address(self.project.id, run_id or (self.run.id if self.run else None))
+        return address(self.project.id, run_id or (self.run.id if self.run else None), self.wanted_model)
 
 
 def open_project(step: Step) -> OpenProject:
@@ -43,7 +45,9 @@ def open_project(step: Step) -> OpenProject:
         )
         raise AssertionError("unreachable")
     runs = engine().runs(project.id)
-    opened = OpenProject(project, engine().datasets(project.id), runs, find_run(runs))
+    opened = OpenProject(
+        project, engine().datasets(project.id), runs, find_run(runs), wanted_model(project.id)
+    )
     standing = stand(opened.datasets, opened.runs)
     _show_stepper(opened, step, standing)
     if not standing[step].is_open:

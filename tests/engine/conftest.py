@@ -436,6 +436,17 @@ def live_engine(sleeping_engine: LiveEngine) -> LiveEngine:
     return sleeping_engine.start()
 
 
+@pytest.fixture(scope="module")
+def idle_engine(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Iterator[LiveEngine]:
+    """An engine without projects, shared by the tests of a module."""
+    workspace = Workspace(tmp_path_factory.mktemp("idle") / "workspace")
+    workspace.create()
+    add_local_model(workspace, tiny_model_folder)
+    engine = LiveEngine(workspace).start()
+    yield engine
+    engine.stop()
+
+
 @pytest.fixture(scope="session")
 def finished_run(
     tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path

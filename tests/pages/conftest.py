@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from engine.contract.failures import HTTP_STATUS, EngineFailure, FailureCode
 from studio import engine_client
 from studio.engine_client import EngineClient, unreachable
 
+ENGLISH = "Product {} keeps you warm, dry and ready for the road."
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = {"last-layers": 70.0, "all-layers": 160.0, "p-tuning": 95.0, "lora": 110.0}
 DOWNLOADS = {"last-layers": 6_300_000, "all-layers": 24_000_000, "p-tuning": 21_000, "lora": 700_000}
@@ -41,6 +43,12 @@ class PretendEngine:
         self.requests: list[r.AnswerRequest] = []
         self.answers = {"base": "The jacket is a jacket.", "tuned": "Made for the weather you did not plan."}
         self.refusals: dict[str, EngineFailure] = {}
+        self.models: list[r.BaseModelInfo] = [BUNDLED]
+        self.additions: list[r.ModelAddition] = []
+        self.found: list[r.FoundModel] = []
+        self.folders: dict[str, r.FolderListing] = {}
+        self.estimate_requests: list[r.EstimateRequest] = []
+        self.read_by: list[str] = []
 
     @property
     def client(self) -> EngineClient:
@@ -62,11 +70,11 @@ class PretendEngine:
         self.projects[project.id] = project
         return project
 
-    def add_dataset(self, project_id: str, count: int = 40) -> r.Dataset:
+    def add_dataset(self, project_id: str, count: int = 40, text: str = ENGLISH) -> r.Dataset:
         examples = [
             r.Example(
                 prompt=f"Describe product {i} for our shop.",
-                completion=f"Product {i} keeps you warm, dry and ready for the road.",
+                completion=text.format(i),
                 row=i + 2,
                 split="validation" if i % 10 == 0 else "train",
             )
@@ -201,6 +209,7 @@ class PretendEngine:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else None
+        self.asked = dict(request.url.params)
         for route, handler in self._routes().items():
             method, pattern = route.split(" ", 1)
             found = re.fullmatch(re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", pattern), request.url.path)
@@ -224,7 +233,12 @@ class PretendEngine:
             ),
             f"GET {routes.SETTINGS}": lambda _: self.settings,
             f"PUT {routes.SETTINGS}": self._save_settings,
-            f"GET {routes.MODELS}": lambda _: [BUNDLED],
+            f"GET {routes.MODELS}": lambda _: self.models,
+            f"POST {routes.MODELS}": self._add_model,
+            f"DELETE {routes.MODEL}": self._remove_model,
+            f"GET {routes.MODEL_ADDITIONS}": lambda _: self.additions,
+            f"GET {routes.FOUND_MODELS}": lambda _: self.found,
+            f"GET {routes.FOLDERS}": lambda _: self.folders.get(self.asked.get("path", "~"), HOME),
             f"GET {routes.PROJECTS}": lambda _: list(reversed(self.projects.values())),
             f"POST {routes.PROJECTS}": self._create_project,
             f"GET {routes.PROJECT}": lambda _, project_id: _find(self.projects, project_id),
@@ -245,12 +259,8 @@ class PretendEngine:
                 prompt_tokens=[len(item["prompt"]) // 4 + 4 for item in body],
                 completion_tokens=[len(item["completion"]) // 4 + 1 for item in body],
             ),
-            f"POST {routes.READING}": lambda body, base_model: read_example(
-                r.ReadingRequest.model_validate(body).example
-            ),
-            f"POST {routes.ESTIMATES}": lambda body: [
-                self.estimate(recipe) for recipe in r.EstimateRequest.model_validate(body).recipes
-            ],
+            f"POST {routes.READING}": self._read,
+            f"POST {routes.ESTIMATES}": self._estimate_all,
             f"POST {routes.RUNS}": self._start_run,
             f"GET {routes.RUN}": lambda _, run_id: _find(self.runs, run_id),
             f"PUT {routes.RUN_DESIRED}": self._desire,
@@ -260,6 +270,27 @@ class PretendEngine:
             f"GET {routes.RUN_EXPORT}": lambda _, run_id: _find(self.runs, run_id).export,
             f"POST {routes.RUN_EXPORT}": self._export,
         }
+
+    def _add_model(self, body: object) -> r.ModelAddition:
+        new = r.NewModel.model_validate(body)
+        model = MULTILINGUAL.model_copy(update={"path": new.path, "title": new.name or Path(new.path).name})
+        self.models.append(model)
+        self.additions.insert(
+            0, r.ModelAddition(id=uuid.uuid4().hex, path=new.path, state="added", model=model)
+        )
+        return self.additions[0]
+
+    def _remove_model(self, _: object, base_model: str) -> None:
+        self.models = [model for model in self.models if model.name != unquote(base_model)]
+
+    def _read(self, body: object, base_model: str) -> r.Reading:
+        self.read_by.append(base_model)
+        return read_example(r.ReadingRequest.model_validate(body).example)
+
+    def _estimate_all(self, body: object) -> list[r.Estimate]:
+        request = r.EstimateRequest.model_validate(body)
+        self.estimate_requests.append(request)
+        return [self.estimate(recipe) for recipe in request.recipes]
 
     def _save_settings(self, body: object) -> r.Settings:
         self.settings = r.Settings.model_validate(body)
@@ -343,7 +374,26 @@ BUNDLED = r.BaseModelInfo(
     fingerprint="a" * 64,
     is_bundled=True,
     description="A small English model that comes with Voicewright.",
+    licence="Apache-2.0",
+    languages=("en",),
 )
+MULTILINGUAL = r.BaseModelInfo(
+    name="Babel-0.5B",
+    title="Babel-0.5B",
+    parameters=494_000_000,
+    layers=24,
+    hidden_size=896,
+    vocabulary=151_936,
+    window_tokens=32_768,
+    bytes=988_000_000,
+    fingerprint="c" * 64,
+    is_bundled=False,
+    licence="mit",
+    languages=("en", "de", "fr", "es", "zh"),
+    quantised_from="Q4_K_M",
+    path="/home/ann/models/Babel-0.5B",
+)
+HOME = r.FolderListing(path="/home/ann", parent=None, folders=[], gguf_files=[], is_model=False)
 READY_EXPORT = r.Export(
     state="ready",
     bytes=24_700_000,

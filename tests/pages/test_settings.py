@@ -1,5 +1,9 @@
 """Settings: prices are kept, and what is said of privacy and of the machine is what the engine says."""
 
+from engine.contract.failures import EngineFailure, Failure
+from engine.contract.records import FolderListing, FoundModel, ModelAddition
+from tests.pages.conftest import BUNDLED, MULTILINGUAL
+
 
 def test_a_price_is_kept_by_the_engine(pretend_engine, open_page):
     app = open_page("settings")
@@ -21,3 +25,102 @@ def test_the_price_lists_behind_the_defaults_are_dated_and_named(pretend_engine,
     assert "March 2026" in caption
     assert "RTX 4090" in caption
     assert "Eurostat" in caption
+
+
+# --- base models ----------------------------------------------------------------------------------------
+
+
+def words(app):
+    kinds = (app.markdown, app.caption, app.warning, app.success)
+    return " ".join(item.value for kind in kinds for item in kind).replace("\\", "")
+
+
+def button(app, label):
+    return next(item for item in app.button if item.label == label)
+
+
+def test_a_base_model_is_described_in_words(pretend_engine, open_page):
+    pretend_engine.models.append(MULTILINGUAL)
+    said = words(open_page("settings"))
+    assert "135 million parameters · 271 MB on disk · reads about 6,000 words at once" in said
+    assert "knows English only · licence Apache-2.0" in said
+    assert "reads about 25,000 words at once · knows English, German, French and 2 more" in said
+    assert "You tune a 4-bit copy (Q4_K_M) of it." in said
+    assert "/home/ann/models/Babel-0.5B" in said.replace("\u2060", "")
+
+
+def test_a_model_with_a_problem_says_it(pretend_engine, open_page):
+    pretend_engine.models.append(MULTILINGUAL.model_copy(update={"problem": "Its folder is gone."}))
+    assert "Its folder is gone." in words(open_page("settings"))
+
+
+def test_a_found_model_is_added_with_one_click(pretend_engine, open_page):
+    pretend_engine.found.append(
+        FoundModel(title="qwen2.5:0.5b", path="/home/ann/blob", bytes=398_000_000, source="Ollama")
+    )
+    app = open_page("settings")
+    assert "qwen2.5:0.5b  :gray[Ollama, 398 MB]" in words(app)
+    button(app, "Add").click()
+    app.run()
+    assert not app.exception
+    assert pretend_engine.models[-1].path == "/home/ann/blob"
+    assert "qwen2.5:0.5b** can be tuned from now on" in words(app)
+
+
+def test_a_path_that_is_refused_is_explained_where_it_was_typed(pretend_engine, open_page):
+    pretend_engine._add_model = refuse_path
+    app = open_page("settings")
+    next(item for item in app.text_input if item.label.startswith("Path")).set_value("~/x")
+    button(app, "Add it").click()
+    app.run()
+    assert "There is no folder or file at “~/x”" in words(app)
+
+
+def refuse_path(body):
+    raise EngineFailure("not_found", f"There is no folder or file at “{body['path']}” on this machine.")
+
+
+def test_a_check_that_failed_is_said_with_the_way_out(pretend_engine, open_page):
+    failure = Failure(code="model_unusable", what_happened="It is quantised.", what_to_do="Choose another.")
+    addition = ModelAddition(id="f" * 32, path="/m/x", state="failed", failure=failure)
+    app = open_page("settings")
+    pretend_engine._add_model = lambda body: pretend_engine.additions.append(addition) or addition
+    next(item for item in app.text_input if item.label.startswith("Path")).set_value("/m/x")
+    button(app, "Add it").click()
+    app.run()
+    assert "**It is quantised.** Choose another." in words(app)
+
+
+def test_while_one_is_checked_no_other_can_be_added(pretend_engine, open_page):
+    pretend_engine.additions.append(ModelAddition(id="f" * 32, path="/m/big.gguf", seconds=7))
+    app = open_page("settings")
+    assert button(app, "Add it").disabled
+    assert "You can leave this page" in words(app)
+
+
+def test_a_model_is_looked_for_in_the_folders_below_home(pretend_engine, open_page):
+    pretend_engine.folders = {
+        "~": FolderListing(path="/home/ann", parent=None, folders=["models"], gguf_files=[], is_model=False),
+        "/home/ann/models": FolderListing(
+            path="/home/ann/models", parent="/home/ann", folders=[], gguf_files=["a.gguf"], is_model=True
+        ),
+    }
+    app = open_page("settings")
+    next(item for item in app.selectbox if item.label == "Open a folder").set_value("models")
+    app.run()
+    assert not app.exception
+    assert {"Add this folder", "Add a.gguf", "Up"} <= {item.label for item in app.button}
+    button(app, "Add a.gguf").click()
+    app.run()
+    assert pretend_engine.models[-1].path == "/home/ann/models/a.gguf"
+
+
+def test_an_added_model_is_removed_after_a_question_and_the_bundled_one_never(pretend_engine, open_page):
+    pretend_engine.models.append(MULTILINGUAL)
+    app = open_page("settings")
+    assert [item.label for item in app.button].count("Remove") == 1
+    button(app, "Remove").click()
+    app.run()
+    assert "Its files stay where they are" in words(app)
+    assert "Remove it" in [item.label for item in app.button]
+    assert pretend_engine.models == [BUNDLED, MULTILINGUAL]
