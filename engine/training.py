@@ -28,6 +28,7 @@ import torch
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from engine import checkpoints, faults, schedule
+from engine.activation_checkpointing import checkpoint_activations, free_bytes, needs_checkpointing
 from engine.activations import Activations
 from engine.batches import Batch, make_batch, plan_epoch, plan_evaluation, read_examples, sizes, tokenize
 from engine.contract.failures import EngineFailure
@@ -42,6 +43,7 @@ from engine.models.inspect import fingerprint, read_shape
 from engine.models.load import load_base, load_tokenizer
 from engine.run_files import Order, Result
 from engine.spinning import spin_while_free
+from engine.work import Computing
 from engine.workspace import RunFolder, publish_folder, write_durably
 
 StoppedBecause = Literal["finished", "early_stopping", "stopped"]
@@ -222,7 +224,16 @@ class Attempt:
             self.restore(found)
             self.journal.write(resumed_from_step=found.step)
         self.loss.precision = self.progress.precision
+        self.spare_memory()
         self.keep_activations()
+
+    def spare_memory(self) -> None:
+        """Where the layers' activations would find no room, have them computed a second time instead."""
+        computing = Computing.on(self.device.kind, self.shape, self.progress.precision)
+        held_out = sizes(self.held_out)
+        free = free_bytes(self.device)
+        if needs_checkpointing(self.shape, self.recipe, self.train_sizes, held_out, computing, free):
+            checkpoint_activations(self.model)
 
     def keep_activations(self) -> None:
         """Where layers are frozen from the bottom up, each text goes through them once."""

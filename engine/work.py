@@ -232,13 +232,26 @@ def count_working_bytes(
     flops = method.count_flops(shape, recipe)
     states = 16 * method.count_trainable(shape, recipe)
     copied = (shape.layers * shape.layer_linear_parameters + shape.head_parameters) * computing.narrows
-    batches = [_training_bytes(shape, flops, batch, computing) for batch in train]
-    batches += [_evaluation_bytes(shape, flops, batch, computing) for batch in validation]
+    largest = count_batch_bytes(shape, recipe, train, validation, computing)
     kept = 0
     if computing.in_rows and flops.frozen_share:
         kept = 2 * shape.hidden_size * sum(sum(tokens) for batch in [*train, *validation] for tokens in batch)
     compiled = _compiled_bytes(flops, [*train, *validation], computing)
-    return int(states + copied * computing.number_bytes + max(batches, default=0) + kept + compiled)
+    return int(states + copied * computing.number_bytes + largest + kept + compiled)
+
+
+def count_batch_bytes(
+    shape: ModelShape,
+    recipe: Recipe,
+    train: list[list[Tokens]],
+    validation: list[list[Tokens]],
+    computing: Computing,
+) -> float:
+    """What the largest batch keeps while it goes through the model."""
+    flops = get_method(recipe.method).count_flops(shape, recipe)
+    batches = [_training_bytes(shape, flops, batch, computing) for batch in train]
+    batches += [_evaluation_bytes(shape, flops, batch, computing) for batch in validation]
+    return max(batches, default=0.0)
 
 
 def _compiled_bytes(flops: Flops, batches: list[list[Tokens]], computing: Computing) -> float:
