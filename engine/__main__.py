@@ -34,6 +34,7 @@ from engine.planning import Planner
 from engine.processes import on_end_signals, take_lock
 from engine.recovery import open_store
 from engine.server import VERSION, Parts, ShutDown, build_app
+from engine.unpacker import Unpacker
 from engine.worker import Worker
 from engine.workspace import Workspace, write_durably
 
@@ -140,7 +141,8 @@ def _put_together(workspace: Workspace, token: str, calibrates: bool) -> Parts:
     curves = Curves()
     exporter = Exporter(workspace, store)
     calibrator = Calibrator(workspace, enabled=calibrates)
-    worker = Worker(workspace, store, curves, exporter, calibrator)
+    unpacker = Unpacker(workspace)
+    worker = Worker(workspace, store, curves, exporter, calibrator, unpacker)
     answering = Answering(workspace, store)
     worker.is_in_use = answering.is_in_use
     worker.is_answering = answering.is_busy
@@ -151,6 +153,7 @@ def _put_together(workspace: Workspace, token: str, calibrates: bool) -> Parts:
         worker=worker,
         exporter=exporter,
         calibrator=calibrator,
+        unpacker=unpacker,
         planner=Planner(workspace, store, calibrator),
         answering=answering,
         adder=ModelAdder(workspace),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from engine.calibration import find_calibration
 from engine.contract.failures import EngineFailure
-from engine.contract.records import Machine
+from engine.contract.records import BUNDLED_MODEL, Machine
 from engine.machine import read_machine
+from engine.models.bundled import BUNDLED
 from engine.models.catalog import get_model
 from engine.models.inspect import fingerprint
 from engine.processes import Child, start_module, take_lock, usable_cores
@@ -83,6 +84,8 @@ class Calibrator:
             if not self._wanted:
                 return
             base_model = self._wanted[0]
+            if base_model == BUNDLED_MODEL and not BUNDLED.is_complete():
+                return  # It is wanted still once it is unpacked.
             if base_model in self._failed or self._is_done(base_model):
                 self._wanted.remove(base_model)
                 return

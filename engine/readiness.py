@@ -10,7 +10,7 @@ from importlib import import_module
 
 from engine.contract.records import Example, Recipe
 from engine.methods import get_method
-from engine.models.bundled import bundled_folder
+from engine.models.bundled import BUNDLED
 from engine.models.inspect import fingerprint, read_shape
 from engine.models.load import load_tokenizer
 
@@ -48,9 +48,9 @@ def rehearse() -> None:
     from engine.device import Device, choose_precision
     from engine.evaluation import CompletionLoss
 
-    folder = bundled_folder()
-    if not folder.is_dir():
+    if not BUNDLED.is_complete():
         return
+    folder = BUNDLED.folder
     fingerprint(folder)
     example = Example(prompt="Describe the tent.", completion="A tent for two.", split="train")
     tokenizer = load_tokenizer(folder)

@@ -36,6 +36,7 @@ from engine.planning import Planner
 from engine.reading import read_example
 from engine.responses import add_failures, attachment, render_events
 from engine.store import Store
+from engine.unpacker import Unpacker
 from engine.worker import Worker
 from engine.workspace import Workspace
 
@@ -61,6 +62,7 @@ class Parts:
     worker: Worker
     exporter: Exporter
     calibrator: Calibrator
+    unpacker: Unpacker
     planner: Planner
     answering: Answering
     adder: ModelAdder
@@ -206,6 +208,16 @@ def add_model_routes(app: FastAPI, parts: Parts) -> None:
     @app.get(routes.MODELS)
     def models() -> list[records.BaseModelInfo]:
         return list_models(parts.workspace)
+
+    @app.get(routes.BUNDLED_STATE)
+    def bundled_state() -> records.BundledModelState:
+        return parts.unpacker.state()
+
+    @app.post(routes.BUNDLED_STATE)
+    def unpack_again() -> records.BundledModelState:
+        state = parts.unpacker.try_again()
+        parts.worker.wake()
+        return state
 
     @app.post(routes.MODELS)
     def add_model(new: records.NewModel) -> records.ModelAddition:

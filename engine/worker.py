@@ -24,6 +24,7 @@ from engine.removal import Remover
 from engine.settling import WAITING_STATES, Settler
 from engine.standby import TRAINER, Standby
 from engine.store import Store
+from engine.unpacker import Unpacker
 from engine.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class Worker:
         curves: Curves,
         exporter: Exporter,
         calibrator: Calibrator,
+        unpacker: Unpacker,
         patience: Patience = Patience(),
     ) -> None:
         self._workspace = workspace
@@ -60,6 +62,7 @@ class Worker:
         self._curves = curves
         self._exporter = exporter
         self._calibrator = calibrator
+        self._unpacker = unpacker
         self._patience = patience
         self._settler = Settler(workspace, store, curves)
         self._remover = Remover(workspace, store, exporter)
@@ -94,6 +97,7 @@ class Worker:
         self._standby.close()
         self._exporter.close()
         self._calibrator.close()
+        self._unpacker.close()
 
     def want(self, run_id: str, desired: Desired) -> Run:
         """Note what the person wants of a run; saying it twice, or too late, changes nothing."""
@@ -125,11 +129,13 @@ class Worker:
             self._woken.wait(self._patience.tick if self._is_busy() else self._patience.idle_tick)
 
     def _is_busy(self) -> bool:
-        return bool(self._attempt or self._orphans or self._exporter.is_busy or self._calibrator.is_busy)
+        children = (self._exporter, self._calibrator, self._unpacker)
+        return bool(self._attempt or self._orphans or any(child.is_busy for child in children))
 
     def _tick(self) -> None:
         self._look_after_attempt()
         self._look_after_orphans()
+        self._unpacker.tick()
         for run in self._store.runs_in(WAITING_STATES):
             self._settler.settle_waiting(run)
         self._start_next()
@@ -137,8 +143,10 @@ class Worker:
             if not self.is_in_use(run.id):
                 self._remover.remove_run(run)
         self._remover.remove_projects()
-        self._exporter.tick()
-        self._calibrator.tick(idle=not (self._attempt or self._orphans or self._exporter.is_busy))
+        if not self._unpacker.is_busy:
+            self._exporter.tick()
+        busy = self._attempt or self._orphans or self._exporter.is_busy or self._unpacker.is_busy
+        self._calibrator.tick(idle=not busy)
         self._standby.tick(idle=not (self._is_busy() or self.is_answering()))
         self._copies.tick()
 
@@ -146,7 +154,8 @@ class Worker:
 
     def _start_next(self) -> None:
         """The oldest run in the queue if nothing trains; claimed for good before the process exists."""
-        if self._attempt or self._orphans or self._closing.is_set():
+        # Any run may want the model that is being unpacked, which takes some seconds.
+        if self._attempt or self._orphans or self._unpacker.is_busy or self._closing.is_set():
             return
         waiting = [run for run in self._store.runs_in(["queued"]) if run.desired in ("run", "stop")]
         claimed = self._store.claim(waiting[0].id) if waiting else None

@@ -131,6 +131,12 @@ class EngineClient:
         asked = f"?path={quote(path, safe='')}" if path else ""
         return self._one(r.FolderListing, "GET", f"{routes.FOLDERS}{asked}")
 
+    def bundled_state(self) -> r.BundledModelState:
+        return self._one(r.BundledModelState, "GET", routes.BUNDLED_STATE)
+
+    def unpack_again(self) -> r.BundledModelState:
+        return self._one(r.BundledModelState, "POST", routes.BUNDLED_STATE)
+
     def projects(self) -> list[r.Project]:
         return self._many(r.Project, "GET", routes.PROJECTS)
 

@@ -14,6 +14,7 @@ from studio import server
 from studio.claim import Claim
 from studio.engine_client import connect
 from studio.engine_process import EngineKeeper, ensure_engine, stop_engine
+from studio.unpacking import wait_for_base_model
 
 DEFAULT_PORT = 8501
 PORTS_TRIED = 20
@@ -51,7 +52,9 @@ def _serve(workspace: Path, claim: Claim, listener: socket.socket, browser: bool
     with ThreadPoolExecutor(1) as beside:
         engine = beside.submit(ensure_engine, workspace)
         app = server.build_app(workspace, claim.secret)
-        engine.result()
+        client = engine.result()
+    if failure := wait_for_base_model(client, console):
+        console.print(failure.sentence)
     url = f"http://{server.LOOPBACK}:{listener.getsockname()[1]}"
     claim.publish(url)
     console.print(f"Voicewright is open at {url}  (Ctrl-C ends it)")

@@ -42,6 +42,7 @@ from studio.engine_process import EngineKeeper, ensure_engine, is_running, stop_
 from studio.examples import build_examples
 from studio.files import read_file
 from studio.findings import sort_findings
+from studio.unpacking import wait_for_base_model
 from studio.wording import render_bytes, render_duration, render_duration_range, render_money_range
 
 CALIBRATION_SECONDS = 90.0
@@ -160,6 +161,8 @@ def engine_for(workspace: Path) -> Generator[EngineClient]:
     was_running = is_running(connect(workspace))
     client = ensure_engine(workspace)
     try:
+        if failure := wait_for_base_model(client, console):
+            raise EngineFailure(**failure.model_dump())
         yield client
     finally:
         if not was_running and not _has_work(client):

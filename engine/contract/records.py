@@ -249,6 +249,14 @@ class FolderListing(Record):
     """Whether the folder itself looks like a model."""
 
 
+class BundledModelState(Record):
+    """Whether the base model that comes with the product is unpacked. `share` of it is done."""
+
+    state: Literal["ready", "unpacking", "failed"]
+    share: float = 0.0
+    failure: Failure | None = None
+
+
 class Machine(Record):
     """What this machine offers; each detected value travels with its reason."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
-from engine.models.bundled import bundled_folder
+from engine.models.bundled import BUNDLED, bundled_folder
 from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
 from engine.models.inspect import fingerprint, read_shape
@@ -38,6 +38,13 @@ def get_model(workspace: Workspace, name: str) -> Path:
             "not_found",
             f"There is no base model called “{name}” here.",
             what_to_do="Choose another base model.",
+        )
+    if name == BUNDLED_MODEL and not BUNDLED.is_complete():
+        raise EngineFailure(
+            "model_unpacking",
+            "The base model that comes with Voicewright is not unpacked at the moment.",
+            "Your examples are safe.",
+            "It is unpacked by itself within some seconds: try again then.",
         )
     return folder
 

@@ -21,6 +21,7 @@ from engine.exporting import Exporter
 from engine.models.catalog import add_local_model
 from engine.recovery import Copies, copy_of, open_store
 from engine.store import Store
+from engine.unpacker import Unpacker
 from engine.worker import Patience, Worker
 from engine.workspace import Workspace
 
@@ -123,7 +124,7 @@ def test_a_workspace_that_cannot_be_written_is_refused_with_a_sentence(
 
 def make_worker(workspace: Workspace, store: Store, patience: Patience) -> Worker:
     exporter, calibrator = Exporter(workspace, store), Calibrator(workspace, enabled=False)
-    return Worker(workspace, store, Curves(), exporter, calibrator, patience)
+    return Worker(workspace, store, Curves(), exporter, calibrator, Unpacker(workspace), patience)
 
 
 def queue_run(workspace: Workspace, store: Store, examples: list[Example], epochs: int) -> str:

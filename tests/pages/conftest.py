@@ -239,6 +239,8 @@ class PretendEngine:
             f"GET {routes.MODEL_ADDITIONS}": lambda _: self.additions,
             f"GET {routes.FOUND_MODELS}": lambda _: self.found,
             f"GET {routes.FOLDERS}": lambda _: self.folders.get(self.asked.get("path", "~"), HOME),
+            f"GET {routes.BUNDLED_STATE}": lambda _: r.BundledModelState(state="ready", share=1.0),
+            f"POST {routes.BUNDLED_STATE}": lambda _: r.BundledModelState(state="ready", share=1.0),
             f"GET {routes.PROJECTS}": lambda _: list(reversed(self.projects.values())),
             f"POST {routes.PROJECTS}": self._create_project,
             f"GET {routes.PROJECT}": lambda _, project_id: _find(self.projects, project_id),

@@ -1,0 +1,57 @@
+"""The engine has the bundled model unpacked by itself: at the first start, and whenever it is gone again."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.models.bundled import BUNDLED
+
+
+@pytest.fixture
+def engine(sleeping_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An engine that is not started yet, with an empty cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return sleeping_engine
+
+
+def wait_for(engine: Any, state: str, seconds: float = 90.0) -> list[dict[str, Any]]:
+    """All that was seen until that state came."""
+    seen = []
+    deadline = time.monotonic() + seconds
+    while not seen or seen[-1]["state"] != state:
+        assert time.monotonic() < deadline, seen[-3:]
+        seen.append(engine.ask("GET", "/models/bundled"))
+        time.sleep(0.05)
+    return seen
+
+
+def test_it_is_unpacked_at_the_first_start_and_again_when_the_cache_was_emptied(engine: Any) -> None:
+    engine.start()
+    assert "not unpacked" in engine.ask("GET", "/models")[0]["problem"]
+    shares = [seen["share"] for seen in wait_for(engine, "ready")]
+    assert shares == sorted(shares)
+    assert any(0 < share < 1 for share in shares)
+    assert engine.ask("GET", "/models")[0]["parameters"] == 134_515_008
+
+    shutil.rmtree(BUNDLED.folder)
+    wait_for(engine, "unpacking")
+    reading = f"/models/{BUNDLED.name}/token-counts"
+    refused = engine.ask("POST", reading, [{"prompt": "A", "completion": "b", "split": "train"}], status=503)
+    assert refused["failure"]["code"] == "model_unpacking"
+    wait_for(engine, "ready")
+    assert BUNDLED.is_intact()
+
+
+def test_a_cache_that_cannot_be_written_is_told_and_tried_again_when_asked(
+    engine: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    engine.start()
+    failure = wait_for(engine, "failed")[-1]["failure"]
+    assert str(tmp_path / "cache") in failure["what_happened"]
+    (tmp_path / "cache").unlink()
+    assert engine.ask("POST", "/models/bundled")["state"] == "unpacking"
+    wait_for(engine, "ready")
