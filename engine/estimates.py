@@ -232,11 +232,8 @@ def estimate_run(
     settings: Settings,
     machine: Machine,
     history: list[FinishedRun],
-    include_base: bool,
 ) -> Estimate:
-    """`include_base` says whether an adapter's download brings its base along, as the bundled model's does.
-
-    The point is a typical run: one that may stop early takes the share of its steps that such runs took.
+    """The point is a typical run: one that may stop early takes the share of its steps that such runs took.
     The ends are an early stop on a fast day and a late one on a slow day, for which no trainer stood ready.
     """
     method = get_method(recipe.method)
@@ -266,7 +263,8 @@ def estimate_run(
         peak_memory_bytes=memory,
         memory_available_bytes=machine.memory_available_bytes,
         fits=memory <= USABLE_SHARE_OF_MEMORY * machine.memory_available_bytes,
-        download_bytes=adapter + (shape.bytes if include_base and method.IS_ADAPTER else 0),
+        download_bytes=adapter,
+        download_with_base_bytes=adapter + (shape.bytes if method.IS_ADAPTER else 0),
         adapter_bytes=adapter,
         energy_kwh_range=energy,
         electricity_cost_range=_each(energy, lambda kwh: kwh * settings.electricity_price_per_kwh),

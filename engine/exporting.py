@@ -5,13 +5,14 @@ is work left over from an earlier engine and is begun again. Driven by the worke
 is in the download.
 """
 
+import json
 import logging
 import threading
 
 from pydantic import ValidationError
 
 from engine.contract.failures import EngineFailure, Failure
-from engine.contract.records import Export, Run
+from engine.contract.records import Export, ExportChoice, Run
 from engine.models.catalog import describe_model, get_model
 from engine.processes import Child, kill_module, start_module, take_lock, usable_cores
 from engine.run_files import ExportOrder
@@ -47,14 +48,30 @@ class Exporter:
 
     def report(self, run: Run) -> Export:
         """Where the download stands. A report of `ready` counts only while its file is there."""
-        if run.state != "succeeded":
-            return Export()
         folder = self._workspace.run(run.id)
+        if run.state != "succeeded":
+            return Export(includes_base=_wants_base(folder))
         report = _read_report(folder)
         if report.state == "none":
-            return Export(state="building")
+            return Export(state="building", includes_base=_wants_base(folder))
         is_missing = not folder.download.exists() or folder.download.stat().st_size != report.bytes
-        return Export(state="building") if report.state == "ready" and is_missing else report
+        is_stale = _is_outdated(folder) or (report.state == "ready" and is_missing)
+        current = Export(state="building") if is_stale else report
+        return current.model_copy(update={"includes_base": _wants_base(folder)})
+
+    def choose(self, run: Run, choice: ExportChoice) -> None:
+        """Remember what the download shall hold, also before the run has ended; what is made otherwise now
+        is given up. EngineFailure, and nothing changes, where its base model is not here any more."""
+        folder = self._workspace.run(run.id)
+        if _wants_base(folder) == choice.include_base:
+            return
+        get_model(self._workspace, run.recipe.base_model)
+        folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(folder.export_choice, choice.model_dump_json().encode())
+        with self._lock:
+            self._settled.discard(run.id)
+            if self._run_id == run.id and self._child is not None:
+                self._child.kill()
 
     def want(self, run: Run) -> Export:
         """Build it (again) unless it is ready or being built."""
@@ -90,7 +107,8 @@ class Exporter:
         if exit_code is None or self._run_id is None:
             return
         folder = self._workspace.run(self._run_id)
-        if folder.root.exists() and _read_report(folder).state not in ("ready", "failed"):
+        is_told = _read_report(folder).state in ("ready", "failed")
+        if folder.root.exists() and not is_told and not _is_outdated(folder):
             log.warning("the export of run %s ended with code %s", self._run_id, exit_code)
             _write_report(folder, Export(state="failed", failure=_NOT_MADE))
         self._child = self._run_id = None
@@ -131,7 +149,10 @@ class Exporter:
             write_durably(folder.export_order, self._order(run).model_dump_json().encode())
         except (OSError, EngineFailure) as error:
             failure = error.failure if isinstance(error, EngineFailure) else _NOT_MADE
-            _write_report(folder, Export(state="failed", failure=failure))
+            # What was made before the choice is offered again.
+            folder.export_choice.unlink(missing_ok=True)
+            if self.report(run).state != "ready":
+                _write_report(folder, Export(state="failed", failure=failure))
             return False
         return True
 
@@ -145,8 +166,29 @@ class Exporter:
             dataset_file=self._workspace.dataset(run.dataset_id),
             base_model_folder=model_folder,
             base_model=model,
-            include_base=model.is_bundled,
+            include_base=_wants_base(self._workspace.run(run.id)),
         )
+
+
+def _wants_base(folder: RunFolder) -> bool:
+    """As the person chose; else as it was made before; else the adapter alone."""
+    try:
+        return ExportChoice.model_validate_json(folder.export_choice.read_bytes()).include_base
+    except (OSError, ValidationError):
+        return _ordered_base(folder)
+
+
+def _ordered_base(folder: RunFolder) -> bool:
+    """Whether the newest order for this download, of whichever version, had the base inside."""
+    try:
+        return json.loads(folder.export_order.read_bytes()).get("include_base") is True
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _is_outdated(folder: RunFolder) -> bool:
+    """Whether another choice was made since the download was ordered."""
+    return _wants_base(folder) != _ordered_base(folder)
 
 
 def _read_report(folder: RunFolder) -> Export:

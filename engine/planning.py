@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.calibrating import Calibrator
 from engine.calibration import find_calibration
 from engine.contract.failures import EngineFailure
-from engine.contract.records import BUNDLED_MODEL, Estimate, EstimateRequest, Example, Recipe, TokenCounts
+from engine.contract.records import Estimate, EstimateRequest, Example, Recipe, TokenCounts
 from engine.dataset import read_examples
 from engine.estimates import FinishedRun, estimate_run
 from engine.models.catalog import get_model
@@ -68,7 +68,6 @@ class Planner:
             settings=self._store.get_settings(),
             machine=machine,
             history=self._history(),
-            include_base=recipe.base_model == BUNDLED_MODEL,
         )
 
     def _history(self) -> list[FinishedRun]:

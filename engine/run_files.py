@@ -81,4 +81,4 @@ class ExportOrder(Record):
     base_model_folder: Path
     base_model: BaseModelInfo
     include_base: bool
-    """Whether the base travels inside the download: so for the bundled model."""
+    """Whether the base travels inside the download."""

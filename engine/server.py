@@ -379,9 +379,11 @@ def add_download_routes(app: FastAPI, parts: Parts) -> None:
         return parts.exporter.report(parts.store.get_run(run_id))
 
     @app.post(routes.RUN_EXPORT)
-    def start_export(run_id: Id) -> records.Export:
+    def start_export(run_id: Id, choice: records.ExportChoice | None = None) -> records.Export:
         run = parts.store.get_run(run_id)
-        if run.state != "succeeded":
+        if choice:
+            parts.exporter.choose(run, choice)
+        elif run.state != "succeeded":
             raise _not_ready("This run has not finished, so there is nothing to download yet.")
         report = parts.exporter.want(run)
         parts.worker.wake()

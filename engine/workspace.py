@@ -138,6 +138,11 @@ class RunFolder:
         return self.root / "export-order.json"
 
     @property
+    def export_choice(self) -> Path:
+        """`contract.records.ExportChoice` as the person made it; absent until then."""
+        return self.root / "export-choice.json"
+
+    @property
     def export_report(self) -> Path:
         """`contract.records.Export` as written by the export process."""
         return self.root / "export.json"

@@ -1,5 +1,7 @@
 """Download: the voice as one standard file, offered only after it has been opened and tried."""
 
+import shlex
+
 import streamlit as st
 
 from engine.contract.records import BUNDLED_MODEL, Estimate, Export, Run
@@ -66,6 +68,54 @@ def show_failed(run: Run, export: Export) -> None:
         st.rerun()
 
 
+def is_whole(run: Run) -> bool:
+    """Whether a whole model is downloaded, which needs no base beside it."""
+    return run.recipe.method == "all-layers"
+
+
+def choose_content(run: Run, export: Export) -> bool:
+    """Whether the base model shall be inside: the adapter alone, unless the person says otherwise."""
+    if is_whole(run):
+        return export.includes_base
+    labels = {choice: name_choice(run, export, choice) for choice in (False, True)}
+    return st.radio(
+        "What shall be inside",
+        list(labels),
+        index=int(export.includes_base),
+        format_func=lambda choice: labels[choice],
+        captions=[
+            "For whoever has the base model, or gets it from this studio.",
+            "Works offline anywhere; nothing else is needed.",
+        ],
+        key=f"content-{run.id}-{export.includes_base}",
+        help=explain("adapter"),
+    )
+
+
+def name_choice(run: Run, export: Export, with_base: bool) -> str:
+    """ "Adapter only — 20 MB": measured once it is made, worked out before."""
+    size = export.bytes if export.includes_base == with_base and export.state == "ready" else None
+    size = size or estimate_bytes(run.estimate, with_base)
+    label = "With its base model" if with_base else "Adapter only"
+    return f"{label} — {render_bytes(size)}" if size else label
+
+
+def estimate_bytes(estimate: Estimate | None, with_base: bool) -> int | None:
+    """Estimates of earlier versions counted the base into the download."""
+    if estimate is None:
+        return None
+    whole = estimate.download_with_base_bytes or estimate.download_bytes
+    return whole if with_base else estimate.adapter_bytes
+
+
+def offer_other(run: Run, with_base: bool) -> None:
+    """The choice differs from what is there: have it made, which replaces the other."""
+    st.caption("It is put together and checked in about a minute, and takes the place of the other.")
+    label = "Make it with its base model" if with_base else "Make it without its base model"
+    if st.button(label, type="primary") and attempt(lambda: engine().start_export(run.id, with_base)):
+        st.rerun()
+
+
 def show_ready(run: Run, export: Export) -> None:
     with st.container(key="lead-ready"):
         st.markdown(
@@ -97,31 +147,39 @@ def render_against_estimate(run: Run, estimate: Estimate) -> str:
     )
 
 
-def show_content(run: Run) -> None:
+def show_content(run: Run, with_base: bool) -> None:
     st.subheader("What is inside", anchor=False)
-    is_whole = run.recipe.method == "all-layers"
     learnt = (
         "**model**: the whole tuned model, with its tokenizer and chat template"
-        if is_whole
+        if is_whole(run)
         else "**adapter**: what was learnt, with tokenizer and chat template"
     )
-    base = "" if is_whole or run.recipe.base_model != BUNDLED_MODEL else BASE_LINE
+    base = BASE_LINE if with_base else ""
     st.markdown(
         f"- {learnt}\n{base}"
         "- **samples.csv**: held-out prompts, answered before and after, beside your own text\n"
-        "- **README.md**: how it was made, from which examples, and how to use it",
+        "- **README.md**: how it was made, from which examples, how to use it, and every way to its base",
         help=explain("adapter"),
     )
 
 
-def show_lines(run: Run) -> None:
+def show_lines(run: Run, with_base: bool) -> None:
     st.subheader("How an engineer uses it", anchor=False)
     st.caption(
         "With the standard libraries, inside the unpacked folder. The README has a version that runs as is."
     )
-    base = "base" if run.recipe.base_model == BUNDLED_MODEL else "FOLDER_OF_THE_BASE_MODEL"
-    opening = MODEL_LINES if run.recipe.method == "all-layers" else ADAPTER_LINES.format(base=base)
+    base = "base" if with_base else "FOLDER_OF_THE_BASE_MODEL"
+    opening = MODEL_LINES if is_whole(run) else ADAPTER_LINES.format(base=base)
     st.code(opening + ASK_LINES, language=None)
+    if not (with_base or is_whole(run)):
+        st.caption("The base model as a folder, from a terminal:")
+        st.code(export_line(run), language=None)
+
+
+def export_line(run: Run) -> str:
+    name = run.recipe.base_model
+    option = "" if name == BUNDLED_MODEL else f" --model {shlex.quote(name)}"
+    return f"voicewright models export FOLDER_OF_THE_BASE_MODEL{option}"
 
 
 def show_proof(export: Export) -> None:
@@ -138,7 +196,10 @@ opened = open_project("download")
 st.title("Take it with you", anchor=False)
 run = choose_run(finished_runs(opened.runs), opened.run, "Which run")
 export = get_export(run)
-if export.state == "ready":
+with_base = choose_content(run, export)
+if export.state == "ready" and with_base != export.includes_base:
+    offer_other(run, with_base)
+elif export.state == "ready":
     show_ready(run, export)
 elif export.state == "failed":
     show_failed(run, export)
@@ -146,6 +207,6 @@ else:
     st.fragment(show_building, run_every=LOOK_SECONDS)(run, export)
 st.space("small")
 show_figures(run)
-show_content(run)
-show_lines(run)
+show_content(run, with_base)
+show_lines(run, with_base)
 show_proof(export)

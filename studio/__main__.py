@@ -6,7 +6,7 @@ Knows the arguments and exit codes: 0 done, 1 the port is taken or the run faile
 import argparse
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from platformdirs import user_data_path
 
@@ -35,13 +35,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=None, help="port of the studio on this machine")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
-    jobs = parser.add_subparsers(dest="job", parser_class=Parser, metavar="tune | check | estimate | compare")
+    jobs = parser.add_subparsers(
+        dest="job", parser_class=Parser, metavar="tune | check | estimate | compare | models"
+    )
 
     tune = jobs.add_parser("tune", parents=[shared, file_job], help="tune a voice and write the download")
     tune.add_argument("--method", choices=METHOD_NAMES, required=True)
     tune.add_argument("--epochs", type=int, default=None)
     tune.add_argument("--seed", type=int, default=0)
     tune.add_argument("--out", type=Path, required=True, metavar="voice.zip")
+    tune.add_argument("--with-base", action="store_true", help="put the base model into the download")
     estimate = jobs.add_parser(
         "estimate", parents=[shared, file_job], help="time, memory and money of each method"
     )
@@ -51,7 +54,9 @@ def build_parser() -> argparse.ArgumentParser:
     for job in (tune, estimate, check):
         job.add_argument("--model", default=BUNDLED_MODEL, metavar="NAME_OR_PATH")
 
-    compare = jobs.add_parser("compare", help="ask the untouched and the tuned model the same prompts")
+    compare = jobs.add_parser(
+        "compare", parents=[shared], help="ask the untouched and the tuned model the same prompts"
+    )
     compare.add_argument("zip", type=Path, metavar="voice.zip")
     compare.add_argument("--prompt", action="append", required=True, dest="prompts", metavar="TEXT")
     compare.add_argument("--max-tokens", type=int, default=160, help=f"1 to {MAX_ANSWER_TOKENS}")
@@ -59,7 +64,26 @@ def build_parser() -> argparse.ArgumentParser:
         "--base", type=Path, default=None, help="folder of a base model that is not in the zip"
     )
     compare.add_argument("--json", action="store_true")
+    add_model_jobs(jobs, shared)
     return parser
+
+
+def add_model_jobs(jobs: Any, shared: argparse.ArgumentParser) -> None:
+    models = jobs.add_parser("models", help="list, add, remove and export base models")
+    todo = models.add_subparsers(
+        dest="models_job", parser_class=Parser, metavar="list | add | remove | export", required=True
+    )
+    words = Parser(add_help=False)
+    words.add_argument("--json", action="store_true", help="print JSON instead of sentences")
+    parents = [shared, words]
+    todo.add_parser("list", parents=parents, help="the base models that can be tuned here")
+    add = todo.add_parser("add", parents=parents, help="a folder or GGUF file becomes a base model")
+    add.add_argument("path", type=Path, metavar="PATH")
+    remove = todo.add_parser("remove", parents=parents, help="forget a base model; its files stay")
+    remove.add_argument("name", metavar="NAME")
+    export = todo.add_parser("export", parents=parents, help="write a base model as a standard folder")
+    export.add_argument("folder", type=Path, metavar="FOLDER")
+    export.add_argument("--model", default=BUNDLED_MODEL, metavar="NAME")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 Takes records as they come from the engine. Does not know how a model is added or shown.
 """
 
+import re
 from collections.abc import Sequence
 
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo, Estimate, Finding, Run
@@ -54,8 +55,10 @@ def render_copy(model: BaseModelInfo) -> str:
     """Said where a model was unpacked from a file with fewer bits; else empty."""
     if not model.quantised_from:
         return ""
-    bits = next((sign for sign in model.quantised_from if sign.isdigit()), "")
-    copy = f"a {bits}-bit copy" if bits else "a compressed copy"
+    found = re.search(r"\d+", model.quantised_from)
+    bits = found[0] if found else ""
+    article = "an" if bits == "8" else "a"
+    copy = f"{article} {bits}-bit copy" if bits else "a compressed copy"
     return f"You tune {copy} ({model.quantised_from}) of it."
 
 

@@ -205,8 +205,10 @@ class EngineClient:
     def export(self, run_id: str) -> r.Export:
         return self._one(r.Export, "GET", routes.RUN_EXPORT.format(run_id=run_id))
 
-    def start_export(self, run_id: str) -> r.Export:
-        return self._one(r.Export, "POST", routes.RUN_EXPORT.format(run_id=run_id))
+    def start_export(self, run_id: str, include_base: bool | None = None) -> r.Export:
+        """Have the download made: as chosen now (also for a run that has not ended), or as before."""
+        choice = None if include_base is None else r.ExportChoice(include_base=include_base)
+        return self._one(r.Export, "POST", routes.RUN_EXPORT.format(run_id=run_id), choice)
 
     def shutdown(self) -> None:
         self._request("POST", routes.SHUTDOWN)

@@ -35,6 +35,7 @@ from engine.contract.records import (
     Run,
 )
 from studio.against_model import check_against_model
+from studio.base_models import render_facts
 from studio.checkup import check_up
 from studio.columns import suggest_columns
 from studio.engine_client import EngineClient, connect
@@ -83,6 +84,8 @@ def tune(options: Namespace) -> int:
         dataset = _save_dataset(client, file)
         estimate = client.estimates(EstimateRequest(dataset_id=dataset.id, recipes=[recipe]))[0]
         run = client.start_run(NewRun(key=uuid4().hex, dataset_id=dataset.id, recipe=recipe))
+        if options.with_base:
+            client.start_export(run.id, include_base=True)
         run = _watch(client, run, quiet=options.json)
         if run.state != "succeeded":
             raise _failure_of(run)
@@ -132,12 +135,14 @@ def estimate(options: Namespace) -> int:
 
 
 def compare(options: Namespace) -> int:
-    """Base and tuned answer per prompt, from a download alone: no engine, no workspace."""
+    """Base and tuned answer per prompt, from a download alone; a base that is not inside is found by its
+    weights among the base models of this machine."""
     command = ["compare", str(options.zip), "--max-tokens", str(options.max_tokens)]
     for prompt in options.prompts:
         command += ["--prompt", prompt]
-    if options.base:
-        command += ["--base", str(options.base)]
+    base = options.base or find_base(options.zip, options.workspace)
+    if base:
+        command += ["--base", str(base)]
     summary = _run_engine_module("engine.opening", command)
     sentences = [
         f"\n> {answer['prompt']}\n\nbase:  {answer['base']}\n\ntuned: {answer['tuned']}"
@@ -147,11 +152,60 @@ def compare(options: Namespace) -> int:
     return 0
 
 
+def find_base(archive: Path, workspace: Path) -> str | None:
+    """The folder of the base model that a download needs and does not carry, if it is on this machine."""
+    arguments = ["base-of", str(archive), "--workspace", str(workspace)]
+    found: str | None = _run_engine_module("engine.models", arguments)["folder"]
+    return found
+
+
+def models(options: Namespace) -> int:
+    return MODEL_JOBS[options.models_job](options)
+
+
+def list_models(options: Namespace) -> int:
+    with engine_for(options.workspace) as client:
+        known = client.models()
+    sentences = [f"{model.name:28} {model.problem or render_facts(model)}" for model in known]
+    _report(options, [model.model_dump(mode="json") for model in known], sentences, to_output=True)
+    return 0
+
+
+def add_model(options: Namespace) -> int:
+    path, workspace = str(options.path.expanduser().absolute()), str(options.workspace)
+    added = _run_engine_module("engine.models", ["add", path, "--workspace", workspace])
+    _report(options, added, [f"“{added['name']}” can be tuned from now on."])
+    return 0
+
+
+def remove_model(options: Namespace) -> int:
+    with engine_for(options.workspace) as client:
+        client.remove_model(options.name)
+    _report(options, {"removed": options.name}, [f"“{options.name}” is forgotten; its files stay."])
+    return 0
+
+
+def export_model(options: Namespace) -> int:
+    arguments = ["export", str(options.folder), "--model", options.model]
+    done = _run_engine_module("engine.models", [*arguments, "--workspace", str(options.workspace)])
+    _report(
+        options, done, [f"The base model lies in {done['folder']}; its fingerprint is {done['fingerprint']}."]
+    )
+    return 0
+
+
+MODEL_JOBS: dict[str, Callable[[Namespace], int]] = {
+    "list": list_models,
+    "add": add_model,
+    "remove": remove_model,
+    "export": export_model,
+}
 JOBS: dict[str, Callable[[Namespace], int]] = {
     "tune": tune,
     "check": check,
     "estimate": estimate,
     "compare": compare,
+    "models": models,
 }
 
 

@@ -319,7 +319,7 @@ class Estimate(Record):
     memory_available_bytes: int
     fits: bool
     download_bytes: int
-    """The adapter (or the model folder) plus, for the bundled model, the base itself."""
+    """As it is made unless chosen otherwise: the adapter alone, or the model folder."""
     adapter_bytes: int
     energy_kwh_range: tuple[float, float]
     electricity_cost_range: tuple[float, float]
@@ -335,6 +335,8 @@ class Estimate(Record):
     """Of these, what is spent however early the run stops: starting, the base's own loss, saving."""
     counted_memory_bytes: int = 0
     """Before past runs corrected it."""
+    download_with_base_bytes: int = 0
+    """With the base model beside the adapter; 0 in estimates of earlier versions."""
 
 
 class EstimateRequest(Record):
@@ -474,11 +476,19 @@ class AnswerEvent(Record):
 # --- 5 download ---------------------------------------------------------------------------------------
 
 
+class ExportChoice(Record):
+    """Whether the base model shall travel inside the download."""
+
+    include_base: bool
+
+
 class Export(Record):
     """Where the download of a run stands. `ready` is said only after a fresh process reproduced the
     reference answer with stock libraries."""
 
     state: Literal["none", "building", "checking", "ready", "failed"] = "none"
+    includes_base: bool = False
+    """Whether the base model lies inside, or will."""
     bytes: int | None = None
     sha256: str | None = None
     reference_prompt: str | None = None

@@ -33,5 +33,5 @@ RUN_METRICS = "/runs/{run_id}/metrics"  # GET -> Metrics
 RUN_EVENTS = "/runs/{run_id}/events"  # GET -> list[Event]
 ANSWERS = "/answers"  # POST AnswerRequest -> server-sent AnswerEvents, pings as comments
 MANY_ANSWERS = "/answers/many"  # POST ManyAnswersRequest -> the same, each event with its `question`
-RUN_EXPORT = "/runs/{run_id}/export"  # GET -> Export, POST -> Export (starts building; idempotent)
+RUN_EXPORT = "/runs/{run_id}/export"  # GET -> Export, POST [ExportChoice] -> Export (has it made)
 RUN_DOWNLOAD = "/runs/{run_id}/download"  # GET -> application/zip, streamed; 409 until the export is ready

@@ -1,10 +1,12 @@
 """`python -m engine.models add PATH --workspace DIR`: makes a model of this machine a base model.
 `python -m engine.models list --workspace DIR`: all base models of a workspace.
+`python -m engine.models export FOLDER --model NAME --workspace DIR`: writes one as a standard folder.
+`python -m engine.models base-of ZIP --workspace DIR`: the folder of the base model that a download fits.
 `python -m engine.models unpack`: has the base model ready that comes with the product.
 
 A path comes from the person whose machine it is. `add` prints one JSON object, the model's `BaseModelInfo`,
-`list` a list of them; `unpack` says how far it is in lines of {"done": bytes, "total": bytes}. All end with
-{"failure": …} and exit code 2 if it cannot be done.
+`list` a list of them, `export` and `base-of` where it lies; `unpack` says how far it is in lines of
+{"done": bytes, "total": bytes}. All end with {"failure": …} and exit code 2 if it cannot be done.
 """
 
 import argparse
@@ -23,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.job == "unpack":
             _unpack()
+        elif options.job in ("export", "base-of"):
+            _use_copies(options)
         else:
             _use_catalogue(options)
     except EngineFailure as error:
@@ -37,7 +41,12 @@ def _read_options(arguments: list[str] | None) -> argparse.Namespace:
     add = jobs.add_parser("add")
     add.add_argument("path", type=Path)
     add.add_argument("--name", default="", help="what to call it instead of as its folder is called")
-    for job in (add, jobs.add_parser("list")):
+    export = jobs.add_parser("export")
+    export.add_argument("folder", type=Path)
+    export.add_argument("--model", required=True)
+    base_of = jobs.add_parser("base-of")
+    base_of.add_argument("archive", type=Path)
+    for job in (add, export, base_of, jobs.add_parser("list")):
         job.add_argument("--workspace", type=Path, required=True)
     jobs.add_parser("unpack")
     return parser.parse_args(arguments)
@@ -53,6 +62,19 @@ def _use_catalogue(options: argparse.Namespace) -> None:
         print(add_local_model(workspace, options.path, options.name).model_dump_json())
     else:
         print(json.dumps([model.model_dump(mode="json") for model in list_models(workspace)]))
+
+
+def _use_copies(options: argparse.Namespace) -> None:
+    from engine.models.copies import export_model, find_base_of
+    from engine.workspace import Workspace
+
+    workspace = Workspace(options.workspace.resolve())
+    if options.job == "export":
+        written = export_model(workspace, options.model, options.folder)
+        print(json.dumps({"folder": str(options.folder), "fingerprint": written}))
+    else:
+        found = find_base_of(workspace, options.archive)
+        print(json.dumps({"folder": str(found) if found else None}))
 
 
 def _unpack() -> None:

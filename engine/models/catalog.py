@@ -13,9 +13,11 @@ from engine.models.bundled import BUNDLED, bundled_folder
 from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
 from engine.models.inspect import fingerprint, read_shape
-from engine.workspace import Workspace, write_durably
+from engine.workspace import ASSETS, Workspace, write_durably
 
 _BUNDLED_CARD = ModelCard("Apache-2.0", ("en",))
+_EARLIER_MODELS = ASSETS / "models" / "earlier.json"
+"""Base models that came with earlier versions: name -> what they were."""
 _ADD_AGAIN = "Add it again."
 _TORN_CATALOGUE = (
     "The list of the models that you added was damaged and is kept under this name in the workspace. "
@@ -34,11 +36,7 @@ def find_model(workspace: Workspace, name: str) -> Path | None:
 def get_model(workspace: Workspace, name: str) -> Path:
     folder = find_model(workspace, name)
     if folder is None:
-        raise EngineFailure(
-            "not_found",
-            f"There is no base model called “{name}” here.",
-            what_to_do="Choose another base model.",
-        )
+        raise _missing(name)
     if name == BUNDLED_MODEL and not BUNDLED.is_complete():
         raise EngineFailure(
             "model_unpacking",
@@ -47,6 +45,23 @@ def get_model(workspace: Workspace, name: str) -> Path:
             "It is unpacked by itself within some seconds: try again then.",
         )
     return folder
+
+
+def _missing(name: str) -> EngineFailure:
+    """For a person: the model was removed, never added, or came with an earlier version."""
+    earlier: dict[str, str] = json.loads(_EARLIER_MODELS.read_text("utf-8"))
+    if name in earlier:
+        return EngineFailure(
+            "not_found",
+            f"This voice was tuned on {earlier[name]}, which no longer comes with it.",
+            "Its download, if it was made, is still here.",
+            "Tune the voice again on another base model to hear it here.",
+        )
+    return EngineFailure(
+        "not_found",
+        f"There is no base model called “{name}” here.",
+        what_to_do="Add it again in Settings, or choose another base model.",
+    )
 
 
 def list_models(workspace: Workspace) -> list[BaseModelInfo]:

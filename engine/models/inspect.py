@@ -20,7 +20,7 @@ CHAT_TEMPLATE_FILE = "chat_template.jinja"
 # Rotary positions that do not depend on the length of the text.
 _STEADY_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
 # The files that decide what a model computes; a model card may change without making it another model.
-_LOADED_SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".model", ".txt"})
+LOADED_SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".model", ".txt"})
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -130,7 +130,7 @@ def has_chat_template(folder: Path) -> bool:
 
 def fingerprint(folder: Path) -> str:
     """sha256 over the sorted (file name, sha256) of the files that decide what the model computes."""
-    files = sorted(file for file in folder.iterdir() if file.suffix in _LOADED_SUFFIXES and file.is_file())
+    files = sorted(file for file in folder.iterdir() if file.suffix in LOADED_SUFFIXES and file.is_file())
     lines = [f"{file.name} {file_sha256(file)}\n" for file in files]
     return sha256("".join(lines).encode()).hexdigest()
 

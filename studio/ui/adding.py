@@ -27,7 +27,7 @@ def show_adding() -> None:
     st.markdown("**Add a base model**")
     st.caption(
         "Any folder as transformers keeps it, or a GGUF file, of the kinds that can be tuned here. "
-        "Nothing is copied or sent anywhere."
+        "It is checked first, and nothing leaves this machine."
     )
     going_on = _show_addition()
     _show_found(going_on)
@@ -103,7 +103,7 @@ def _show_found_model(model: FoundModel, number: int, going_on: bool) -> None:
         wanted = st.button("Add", key=f"add-found-{number}", disabled=going_on)
         st.markdown(f"{escape(model.title)}  :gray[{model.source}, {render_bytes(model.bytes)}]")
     if wanted:
-        add(model.path, model.title)
+        add(model.path, model.title.rpartition("/")[2])
 
 
 def _show_path(going_on: bool) -> None:

@@ -31,7 +31,10 @@ def show_method_card(estimate: Estimate, is_recommended: bool, is_chosen: bool) 
 
 
 def _show_figures(estimate: Estimate) -> None:
-    learnt = render_bytes(estimate.adapter_bytes)
+    whole = estimate.download_with_base_bytes
+    beside = (
+        f" With its base model inside it is {render_bytes(whole)}." if whole > estimate.download_bytes else ""
+    )
     with st.container(key=f"figures-{estimate.method}", gap="xxsmall"):
         _show_figure(
             "Time",
@@ -44,7 +47,7 @@ def _show_figures(estimate: Estimate) -> None:
         _show_figure(
             "Download",
             render_bytes(estimate.download_bytes),
-            f"{METHOD_TEXTS[estimate.method].download} What was learnt alone is {learnt}.",
+            f"{METHOD_TEXTS[estimate.method].download}{beside}",
         )
 
 

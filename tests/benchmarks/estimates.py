@@ -122,9 +122,7 @@ def foretell(
 ) -> Estimate:
     lengths = TokenLengths.from_counts(count_tokens(model, examples), [example.split for example in examples])
     machine = read_machine(workspace, calibrated=True)
-    return estimate_run(
-        read_shape(model), recipe, lengths, calibration, Settings(), machine, [], include_base=False
-    )
+    return estimate_run(read_shape(model), recipe, lengths, calibration, Settings(), machine, [])
 
 
 def train(workspace: Workspace, folder: RunFolder, most_steps: int) -> Result:

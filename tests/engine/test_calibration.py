@@ -146,7 +146,6 @@ def test_a_calibrated_estimate_is_near_a_real_run(
         Settings(),
         machine,
         [],
-        include_base=False,
     )
     # No trainer stood ready for it.
     result = run.train()
@@ -262,9 +261,7 @@ def test_estimates_of_the_small_model_are_within_a_factor_of_one_and_a_half(
     lengths = TokenLengths.from_counts(counts, [row.split for row in rows])
     for method in METHOD_NAMES:
         recipe = Recipe(method=method, epochs=3, early_stopping=False)
-        told = estimate_run(
-            read_shape(model), recipe, lengths, calibration, Settings(), machine, [], include_base=True
-        )
+        told = estimate_run(read_shape(model), recipe, lengths, calibration, Settings(), machine, [])
         run = order_run(method, rows)
         base = {"base_model_folder": model, "base_model_fingerprint": fingerprint(model)}
         run.order = run.order.model_copy(update={"recipe": told.recipe, **base})

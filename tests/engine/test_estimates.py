@@ -86,7 +86,6 @@ def estimate(method: MethodName = "lora", count: int = 200, **given: Any) -> Est
         "settings": Settings(),
         "machine": MACHINE,
         "history": [],
-        "include_base": True,
     }
     return estimate_run(**(arguments | given))
 
@@ -270,12 +269,12 @@ def test_a_rented_gpu_is_billed_by_the_minute_with_its_set_up() -> None:
     assert 2 < low < high
 
 
-def test_only_an_adapter_brings_its_base_along() -> None:
+def test_a_download_is_the_adapter_and_brings_its_base_along_if_wanted() -> None:
     for method in METHOD_NAMES:
-        alone, with_base = (estimate(method, include_base=include) for include in (False, True))
-        assert alone.download_bytes == alone.adapter_bytes
+        found = estimate(method)
+        assert found.download_bytes == found.adapter_bytes
         extra = SHAPE.bytes if get_method(method).IS_ADAPTER else 0
-        assert with_base.download_bytes - alone.download_bytes == extra
+        assert found.download_with_base_bytes - found.download_bytes == extra
 
 
 # --- the counting agrees with the trainer -----------------------------------------------------------------

@@ -266,6 +266,24 @@ def test_a_download_without_the_base_says_which_one_it_needs(tmp_path: Path, tin
         readme = archive.read("README.md").decode()
     assert fingerprint(tiny_model_folder) in readme
     assert "FOLDER_OF_THE_BASE_MODEL" in readme
+    assert "voicewright models export FOLDER_OF_THE_BASE_MODEL --model tiny" in readme
+    assert "HuggingFaceTB" not in readme, "only the model that comes with us was made from that one"
+
+
+def test_the_readme_gives_three_lines_for_each_way_to_the_base(exported: Exported) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", exported.readme, re.DOTALL)[1:]
+    if exported.method == "all-layers":
+        assert blocks == []
+        assert "model/LICENSE" in exported.manifest["files"]
+        return
+    assert [len(block.splitlines()) for block in blocks] == [3, 3, 3, 3]
+    assert 'from_pretrained("base"' in blocks[0]
+    assert 'gguf_file="SmolLM2-135M-Instruct.Q4_1.gguf"' in blocks[2]
+    assert "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53" in exported.readme
+    assert 'from_pretrained("HuggingFaceTB/SmolLM2-135M-Instruct"' in blocks[3]
+    assert "was not measured" in exported.readme
+    assert "voicewright models export FOLDER_OF_THE_BASE_MODEL`" in exported.readme
+    assert {"base/LICENSE", "base/README.md"} <= exported.manifest["files"].keys()
 
 
 def edit_manifest(archive: Path, change: Callable[[dict[str, Any]], None]) -> None:

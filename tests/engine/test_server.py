@@ -368,6 +368,36 @@ def test_the_download_is_built_checked_and_built_again_if_it_vanishes(engine: An
     engine.ask("GET", f"/runs/{run_id}/download", status=409)
 
 
+def test_the_download_is_the_adapter_alone_unless_the_base_is_asked_for(engine: Any, run_id: str) -> None:
+    def names(with_base: bool) -> set[str]:
+        export = engine.ask("POST", f"/runs/{run_id}/export", {"include_base": with_base})
+        assert export["includes_base"] is with_base
+        run = engine.wait(run_id, lambda run: run["export"]["state"] in ("ready", "failed"), seconds=120)
+        assert run["export"]["failure"] is None
+        assert run["export"]["includes_base"] is with_base
+        with engine.client as client:
+            answer = client.get(f"/runs/{run_id}/download")
+        return {name.split("/")[0] for name in zipfile.ZipFile(BytesIO(answer.content)).namelist()}
+
+    alone = names(with_base=False)
+    assert "adapter" in alone
+    assert names(with_base=True) == alone | {"base"}
+
+
+def test_what_the_download_shall_hold_can_be_said_while_the_run_goes_on(
+    engine: Any, examples: list[Example]
+) -> None:
+    run_id = engine.new_run(engine.new_dataset(examples), epochs=100)
+    engine.ask("POST", f"/runs/{run_id}/export", status=409)
+    assert engine.ask("POST", f"/runs/{run_id}/export", {"include_base": True})["includes_base"]
+    assert engine.run(run_id)["export"] == {
+        **engine.run(run_id)["export"],
+        "state": "none",
+        "includes_base": True,
+    }
+    engine.want(run_id, "cancel")
+
+
 @pytest.mark.parametrize(
     ("label", "plain"),
     [

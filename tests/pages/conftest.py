@@ -134,8 +134,10 @@ class PretendEngine:
             peak_memory_bytes=740_000_000,
             memory_available_bytes=12_000_000_000,
             fits=True,
-            download_bytes=DOWNLOADS[recipe.method] + 24_000_000,
+            download_bytes=DOWNLOADS[recipe.method],
             adapter_bytes=DOWNLOADS[recipe.method],
+            download_with_base_bytes=DOWNLOADS[recipe.method]
+            + (BUNDLED.bytes if recipe.method != "all-layers" else 0),
             energy_kwh_range=(0.001, 0.002),
             electricity_cost_range=(0.0003, 0.0006),
             rented_gpu_cost_range=(0.01, 0.02),
@@ -357,10 +359,13 @@ class PretendEngine:
         text = "".join(f"data: {line.model_dump_json()}\n\n" for line in lines)
         return httpx.Response(200, text=text, headers={"content-type": "text/event-stream"})
 
-    def _export(self, _: object, run_id: str) -> r.Export:
+    def _export(self, body: object, run_id: str) -> r.Export:
         run = _find(self.runs, run_id)
-        if run.export.state == "none":
-            self.runs[run_id] = run.model_copy(update={"export": READY_EXPORT})
+        wanted = r.ExportChoice.model_validate(body).include_base if body else run.export.includes_base
+        if run.export.state == "none" or wanted != run.export.includes_base:
+            size = DOWNLOADS[run.recipe.method] + wanted * BUNDLED.bytes
+            export = READY_EXPORT.model_copy(update={"includes_base": wanted, "bytes": size})
+            self.runs[run_id] = run.model_copy(update={"export": export})
         return self.runs[run_id].export
 
 

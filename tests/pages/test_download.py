@@ -3,7 +3,8 @@
 import pytest
 
 from engine.contract.failures import Failure
-from engine.contract.records import Export
+from engine.contract.records import Export, Recipe
+from tests.pages.conftest import READY_EXPORT
 
 
 def open_download(pretend_engine, open_page, **changes):
@@ -44,6 +45,43 @@ def test_a_download_that_failed_its_check_is_not_offered(pretend_engine, open_pa
     assert "Make it again" in [item.label for item in app.button]
 
 
-def test_the_lines_for_the_engineer_name_the_folder_that_is_inside(pretend_engine, open_page):
+def test_the_adapter_alone_is_made_and_the_engineer_is_told_where_the_base_is(pretend_engine, open_page):
     _, app = open_download(pretend_engine, open_page)
+    assert 'from_pretrained("FOLDER_OF_THE_BASE_MODEL"), "adapter"' in app.code[0].value
+    assert app.code[1].value == "voicewright models export FOLDER_OF_THE_BASE_MODEL"
+    assert "untouched base model" not in words(app)
+
+
+def test_both_sizes_are_said_before_and_the_other_is_made_on_request(pretend_engine, open_page):
+    run, app = open_download(pretend_engine, open_page)
+    (choice,) = app.radio
+    assert choice.options == ["Adapter only — 700 KB", "With its base model — 272 MB"]
+    choice.set_value(True)
+    app.run()
+    assert not links(app), "what was made is not what was chosen"
+    next(item for item in app.button if item.label == "Make it with its base model").click()
+    app.run()
+    assert pretend_engine.runs[run.id].export.includes_base
+    assert links(app) == [f"/download/{run.id}"]
     assert 'from_pretrained("base"), "adapter"' in app.code[0].value
+    assert "**base**: the untouched base model" in words(app)
+
+
+def test_a_whole_model_needs_no_choice(pretend_engine, open_page):
+    recipe = Recipe(method="all-layers", epochs=3, learning_rate=1e-3, batch_size=8)
+    _, app = open_download(pretend_engine, open_page, recipe=recipe)
+    assert not app.radio
+    assert 'from_pretrained("model")' in app.code[0].value
+    assert len(app.code) == 1
+
+
+def test_an_estimate_of_an_earlier_version_gives_both_sizes_too(pretend_engine, open_page):
+    project = pretend_engine.add_project()
+    run = pretend_engine.add_run(pretend_engine.add_dataset(project.id))
+    old = run.estimate.model_copy(update={"download_bytes": 24_700_000, "download_with_base_bytes": 0})
+    export = READY_EXPORT.model_copy(update={"includes_base": True, "bytes": 24_800_000})
+    pretend_engine.runs[run.id] = run.model_copy(update={"estimate": old, "export": export})
+    app = open_page("download", project=project.id, run=run.id)
+    assert app.radio[0].options == ["Adapter only — 700 KB", "With its base model — 25 MB"]
+    assert app.radio[0].value is True
+    assert links(app) == [f"/download/{run.id}"]

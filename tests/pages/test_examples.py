@@ -4,6 +4,10 @@ import time
 
 import pytest
 
+from tests.pages.conftest import BUNDLED, MULTILINGUAL
+
+GERMAN = "Das Zelt Nummer {} steht in fünf Minuten und bleibt auch dann stehen, wenn der Wind es anders will."
+
 
 def button(app, start):
     return next(item for item in app.button if item.label.startswith(start))
@@ -229,3 +233,31 @@ def test_a_click_does_not_fetch_kept_examples_again(pretend_engine, open_page):
     app.run()
     assert not app.exception
     assert button(app, "Choose a method")
+
+
+# --- the base model of the voice --------------------------------------------------------------------------
+
+
+def open_with_model(pretend_engine, open_page, **address):
+    pretend_engine.models.append(MULTILINGUAL)
+    project = pretend_engine.add_project()
+    pretend_engine.add_dataset(project.id, 60, text=GERMAN)
+    return open_page("examples", project=project.id, **address)
+
+
+def all_words(app):
+    return " ".join(item.value for item in app.markdown).replace("\\", "")
+
+
+def test_examples_in_a_language_that_the_model_does_not_know_are_a_finding(pretend_engine, open_page):
+    app = open_with_model(pretend_engine, open_page)
+    assert not app.exception
+    assert "Your texts are German; SmolLM2 135M Instruct knows English only." in all_words(app)
+    assert set(pretend_engine.read_by) == {BUNDLED.name}
+
+
+def test_the_chosen_model_reads_the_examples_and_knows_their_language(pretend_engine, open_page):
+    app = open_with_model(pretend_engine, open_page, model=MULTILINGUAL.name)
+    assert not app.exception
+    assert "Your texts are" not in all_words(app)
+    assert set(pretend_engine.read_by) == {MULTILINGUAL.name}

@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from studio import language
-from studio.language import find_other_languages
+from studio.language import find_language, find_other_languages
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
 with SAMPLE.open(encoding="utf-8-sig", newline="") as sample:
@@ -97,3 +97,42 @@ def test_a_model_that_is_being_loaded_is_not_loaded_twice(monkeypatch: pytest.Mo
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(ask, range(4)))) == 1
     assert len(loaded) == 1
+
+
+# --- the language of all texts ----------------------------------------------------------------------------
+
+SPANISH = [
+    "Lleva menos peso y llega más lejos con la mochila que hemos hecho para ti y para los tuyos.",
+    "Esta chaqueta te mantiene seco cuando llega la lluvia y caliente cuando la noche se hace más larga.",
+    "Con el hornillo pequeño el café está listo antes de que los demás hayan encontrado sus botas.",
+]
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (ENGLISH, "en"),
+        (GERMAN * 5, "de"),
+        (SPANISH * 5, "es"),
+        (GERMAN * 9 + ENGLISH[:4], "de"),
+        (GERMAN * 5 + ["Neu!", "Jetzt im Laden.", "OK"] * 20, "de"),
+    ],
+)
+def test_the_language_of_most_texts_is_found(texts: list[str], language: str) -> None:
+    assert find_language(texts) == language
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        GERMAN[:2],
+        ["Neu!", "Jetzt im Laden.", "Sommer 2026", "Bestseller"] * 20,
+        GERMAN * 5 + ENGLISH[:20],
+        ENGLISH[:12] + GERMAN * 3 + SPANISH * 4,
+        ["XK-200 Pro Max, 64 GB, USB-C, Bluetooth 5.3, IP68, 120 Hz"] * 20,
+    ],
+    ids=["none", "two", "short", "half and half", "three languages", "names and numbers"],
+)
+def test_without_a_clear_majority_no_language_is_claimed(texts: list[str]) -> None:
+    assert find_language(texts) is None
