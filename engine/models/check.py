@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.models.architecture import MODEL_TYPES, expected_tensors, read_sizes
+from engine.models.config_values import refuse_odd_values
 from engine.models.folder import has_file, read_json, read_json_if_there, unusable
 from engine.models.weights import FLOAT_TYPES, Tensor, read_tensors, refuse_what_is_no_number, weight_files
 
@@ -41,6 +42,7 @@ def check_folder(folder: Path) -> None:
         sizes = read_sizes(config)
         if sizes.layers < 2:
             raise unusable("it has a single layer", "Choose a model with at least two layers.")
+        refuse_odd_values(config, sizes.layers, sizes.vocabulary)
         _refuse_tensors(config, read_tensors(folder))
         _refuse_tokenizer(folder, config, sizes.vocabulary)
         refuse_what_is_no_number(folder)

@@ -184,6 +184,16 @@ def test_what_may_not_be_read_is_said(folder: Path, name: str) -> None:
         ("config.json", {"head_dim": -16}, "impossible"),
         ("config.json", {"num_attention_heads": 1000, "head_dim": None}, "impossible"),
         ("config.json", {"num_key_value_heads": 3}, "shares 3 key heads among 4"),
+        ("config.json", {"rms_norm_eps": 0.0}, "impossible for rms_norm_eps"),
+        ("config.json", {"rms_norm_eps": float("nan")}, "impossible for rms_norm_eps"),
+        ("config.json", {"hidden_act": "nonsense"}, "impossible for hidden_act"),
+        ("config.json", {"pad_token_id": 262}, "impossible for pad_token_id"),
+        ("config.json", {"attention_bias": None}, "impossible for attention_bias"),
+        ("config.json", {"layer_types": ["full_attention"]}, "impossible for layer_types"),
+        ("config.json", {"use_bidirectional_attention": True}, "impossible for use_bidirectional_attention"),
+        ("config.json", {"rope_scaling": {"rope_type": "own"}}, "impossible for rope_scaling"),
+        ("config.json", {"rope_scaling": {"rope_type": "linear"}}, "impossible for rope_scaling"),
+        ("config.json", {"rope_scaling": {"type": "linear", "factor": "2"}}, "impossible for rope_scaling"),
     ],
 )
 def test_a_config_that_would_run_code_or_cannot_be_tuned_is_refused(

@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from engine.backends import Backend, CpuLlamaBackend, StockBackend
 from engine.batches import Batch, make_batch, sizes, tokenize
+from engine.contract.failures import EngineFailure
 from engine.contract.records import Example, MethodName, Recipe
 from engine.device import Device
 from engine.evaluation import CompletionLoss
@@ -32,12 +33,15 @@ from engine.models.inspect import fingerprint, read_shape
 from engine.models.load import load_base, load_tokenizer
 from engine.opening import Opened
 from engine.run_files import Order
+from engine.sampling import Sampling, render_text
 from engine.training import Attempt
+from engine.tuned_model import TunedModel
 from engine.work import Computing, TokenLengths, Tokens, count_work
 from engine.workspace import RunFolder, Workspace, write_durably
 from tests.engine.conftest import make_examples, make_tiny_model
 
 CPU = Device("cpu", "a test")
+PROMPT, TOKENS = "Describe the tent.", 12
 WINDOW = {"sliding_window": 24}
 GEMMA = {
     "head_dim": 16,
@@ -191,6 +195,35 @@ def test_only_a_plain_llama_takes_the_fast_path(model_type: str, make: Make) -> 
     assert shape.is_plain_llama == can_build(load_base(make(model_type))) == (model_type == "llama")
 
 
+def test_a_config_that_is_taken_is_one_that_a_model_can_be_built_of(
+    odd_kind: str, make: Make, tmp_path: Path
+) -> None:
+    """Every setting of a real config.json with every odd value: refused in words, or it loads."""
+    folder = Path(shutil.copytree(make(odd_kind), tmp_path / "odd"))
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    taken = 0
+    for key in config:
+        for odd in (None, -1, 0, 10**12, True, "x", [], {}, 1.5, [{}], {"a": 1}):
+            (folder / "config.json").write_text(json.dumps({**config, key: odd}), "utf-8")
+            try:
+                check_folder(folder)
+            except EngineFailure as refused:
+                assert refused.failure.code == "model_unusable"
+                continue
+            taken += 1
+            assert read_shape(folder).layers == 3
+            assert load_base(folder)(input_ids=torch.arange(40)[None]).logits.shape[1] == 40, (key, odd)
+    assert taken
+
+
+@pytest.fixture(
+    params=["llama", *(pytest.param(kind, marks=pytest.mark.slow) for kind in sorted(MODEL_TYPES))]
+)
+def odd_kind(request: pytest.FixtureRequest) -> str:
+    kind: str = request.param
+    return kind
+
+
 # --- sizes -----------------------------------------------------------------------------------------------
 
 
@@ -306,7 +339,7 @@ def in_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @torch.no_grad()
 def logits(model: Any, folder: Path) -> torch.Tensor:
-    ids = load_tokenizer(folder)("Describe the tent.", return_tensors="pt")["input_ids"]
+    ids = load_tokenizer(folder)(PROMPT, return_tensors="pt")["input_ids"]
     result: torch.Tensor = model.eval()(input_ids=ids).logits
     return result
 
@@ -315,29 +348,42 @@ def open_stock(folder: Path) -> Any:
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
+@torch.no_grad()
+def write_on(model: Any, prompt_ids: list[int]) -> list[int]:
+    """The likeliest tokens by stock `generate`."""
+    ids = torch.tensor([prompt_ids])
+    written = model.eval().generate(input_ids=ids, max_new_tokens=TOKENS, do_sample=False, eos_token_id=[5])
+    found: list[int] = written[0, len(prompt_ids) :].tolist()
+    return found[: found.index(5)] if 5 in found else found
+
+
 def assert_opens(folder: Path, run: RunFolder, method: MethodName, place: Path) -> None:
     """With stock libraries, as `engine/opening.py` does it: base untouched, voice changed, merged alike."""
     is_adapter = get_method(method).IS_ADAPTER
-    untouched = logits(open_stock(folder), folder)
-    if is_adapter:
-        adapted = PeftModel.from_pretrained(open_stock(folder), run.artefact)
-        tuned = logits(adapted, folder)
-        with adapted.disable_adapter():
-            assert torch.equal(logits(adapted, folder), untouched)
-        if method != "p-tuning":
-            merged = logits(adapted.merge_and_unload(), folder)
-            assert torch.allclose(merged, tuned, atol=1e-3 * float(tuned.abs().max()))
-    else:
-        tuned = logits(open_stock(run.artefact), folder)
+    base = open_stock(folder)
+    ours = TunedModel(folder, run.artefact, is_adapter)
+    answers = {side: ours.answer(side, PROMPT, Sampling(TOKENS))[1] for side in ("base", "tuned")}
+    prompt_ids = answers["base"].prompt_ids
+    assert answers["base"].token_ids == write_on(base, prompt_ids)
+    untouched = logits(base, folder)
+    tuned_model = PeftModel.from_pretrained(base, run.artefact) if is_adapter else open_stock(run.artefact)
+    assert answers["tuned"].token_ids == write_on(tuned_model, prompt_ids)
+    tuned = logits(tuned_model, folder)
     assert tuned.isfinite().all()
     assert not torch.equal(tuned[:, -untouched.shape[1] :], untouched)
+    if is_adapter:
+        with tuned_model.disable_adapter():
+            assert torch.equal(logits(tuned_model, folder), untouched)
+    if is_adapter and method != "p-tuning":
+        merged = logits(tuned_model.merge_and_unload(), folder)
+        assert torch.allclose(merged, tuned, atol=1e-3 * float(tuned.abs().max()))
 
     shutil.copytree(run.artefact, place / ("adapter" if is_adapter else "model"))
     manifest = {"end_token_ids": [5], "recipe": {"virtual_tokens": 6 if method == "p-tuning" else None}}
-    options = {"max_new_tokens": 6, "do_sample": False}
-    (base,), (voice,) = Opened(place, manifest, folder).answer(["Describe the tent."], options)
-    assert isinstance(base, str)
-    assert isinstance(voice, str)
+    options = {"max_new_tokens": TOKENS, "do_sample": False}
+    (text,), (voice,) = Opened(place, manifest, folder).answer([PROMPT], options)
+    assert text == render_text(ours.tokenizer, answers["base"].token_ids)
+    assert voice == render_text(ours.tokenizer, answers["tuned"].token_ids)
 
 
 def test_three_steps_are_learnt_saved_and_opened_with_stock_libraries(
