@@ -18,8 +18,8 @@ TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
 )
 SAMPLE = (
-    "In 2026 we sold 1,234 tents, and it's the warm ones that people's friends asked for. Don't pack what you "
-    "will not wear! The harbour, the hills and the long way home: waterproof seams, recycled threads.\n"
+    "In 2026 we sold 1,234 tents, and it's the warm ones that people's friends asked for. Don't pack what "
+    "you will not wear! The harbour, the hills and the long way home: waterproof seams, recycled threads.\n"
     "Für jede Größe ein Zelt; l'été à la plage coûte 12 € de moins."
 ) * 3
 SIZES = {
