@@ -75,7 +75,7 @@ def _not_unpacked(unpacking: Unpacking) -> EngineFailure:
     if not unpacking.source.exists():
         return EngineFailure(
             "model_unusable",
-            f"The file {unpacking.source}, which the base model “{unpacking.name}” is unpacked from, is gone.",
+            f"The file {unpacking.source} is gone, from which “{unpacking.name}” is unpacked.",
             "Your examples are safe.",
             "Put the file back, or choose another base model.",
         )
@@ -178,8 +178,8 @@ def _title(name: str) -> str:
 def add_local_model(workspace: Workspace, path: Path, wanted_name: str = "") -> BaseModelInfo:
     """Check a folder or GGUF file and remember it under its own name, or the one wanted.
 
-    Adding it again changes nothing. A GGUF file is unpacked and stays where it is: from it the unpacked folder
-    can be made again.
+    Adding it again changes nothing. A GGUF file is unpacked and stays where it is: from it the unpacked
+    folder can be made again.
     """
     path = resolve_folder(path)
     added = _unpack_added(path) if is_gguf(path) or path.suffix.lower() == ".gguf" else Added(path)
