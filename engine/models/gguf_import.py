@@ -7,6 +7,7 @@ Does not know where such a folder is kept.
 """
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,12 @@ class _Counter:
         self._total = sum(target.bytes for target in targets)
         self._report = report
         self._done = 0
+        self._lock = threading.Lock()
 
     def __call__(self, written: int) -> None:
-        self._done += written
-        self._report(self._done, self._total)
+        with self._lock:
+            self._done += written
+            self._report(self._done, self._total)
 
 
 def _write_card(file: GgufFile, folder: Path) -> None:

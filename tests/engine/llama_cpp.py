@@ -65,7 +65,7 @@ def serve(file: str) -> None:
     parameters.n_parallel = 1
     # Keys and values in fp16 would move log-probabilities by a hundredth.
     parameters.cache_type_k = parameters.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
-    parameters.cpuparams.n_threads = 2
+    parameters.cpuparams.n_threads = 1
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = _free_port()
     parameters.ui = False
