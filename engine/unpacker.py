@@ -1,7 +1,8 @@
-"""Has the base model that comes with the product unpacked when it is not there, or not as it was written.
+"""Has base models unpacked from their GGUF files that are not there, or not as they were written.
 
-Starts and ends the unpacking's process and knows how far it is; the unpacking itself is the matter of
-`engine/models/unpacking.py`. Driven by the worker's loop. Does not know who needs the model.
+The one that comes with the product and those that were added. Starts and ends the unpacking's process and
+knows how far it is; the unpacking itself is the matter of `engine/models/unpacking.py`. Driven by the
+worker's loop. Does not know who needs a model.
 """
 
 import json
@@ -12,6 +13,8 @@ from typing import IO, Any
 from engine.contract.failures import Failure
 from engine.contract.records import BundledModelState
 from engine.models.bundled import BUNDLED
+from engine.models.catalog import list_unpackings
+from engine.models.unpacking import Unpacking
 from engine.processes import Child, start_module
 from engine.workspace import Workspace
 
@@ -36,8 +39,9 @@ class Unpacker:
         self._child: Child | None = None
         self._mouth: IO[bytes] | None = None
         self._words = b""
+        self._name = ""
         self._share = 0.0
-        self._failure: Failure | None = None
+        self._failures: dict[str, Failure] = {}
         self._is_checked = False
 
     @property
@@ -45,25 +49,30 @@ class Unpacker:
         return self._child is not None
 
     def state(self) -> BundledModelState:
-        if self._child is not None:
+        """Of the model that comes with the product."""
+        if self._child is not None and self._name == BUNDLED.name:
             return BundledModelState(state="unpacking", share=self._share)
         if BUNDLED.is_complete():
             return BundledModelState(state="ready", share=1.0)
-        if self._failure is not None:
-            return BundledModelState(state="failed", failure=self._failure)
+        if failure := self._failures.get(BUNDLED.name):
+            return BundledModelState(state="failed", failure=failure)
         return BundledModelState(state="unpacking")
 
     def try_again(self) -> BundledModelState:
         """After a failure; otherwise nothing changes."""
         if self._child is None:
-            self._failure = None
+            self._failures.clear()
         return self.state()
 
     def tick(self) -> None:
         if self._child is not None:
             self._look_after(self._child)
-        elif self._failure is None and not self._is_there():
-            self._start()
+            return
+        for name, unpacking in list_unpackings(self._workspace).items():
+            wanted = name not in self._failures and (name == BUNDLED.name or unpacking.source.exists())
+            if wanted and not self._is_there(name, unpacking):
+                self._start(name)
+                return
 
     def close(self) -> None:
         if self._child is not None:
@@ -71,19 +80,19 @@ class Unpacker:
             self._child.wait()
             self._forget()
 
-    def _is_there(self) -> bool:
-        """By its sizes and times; the first time by its content as well."""
-        if self._is_checked:
-            return BUNDLED.is_complete()
+    def _is_there(self, name: str, unpacking: Unpacking) -> bool:
+        """By its sizes and times; what comes with the product the first time by its content as well."""
+        if self._is_checked or name != BUNDLED.name:
+            return unpacking.is_complete()
         self._is_checked = True
-        return BUNDLED.is_intact()
+        return unpacking.is_intact()
 
-    def _start(self) -> None:
-        log.info("the base model is unpacked")
-        self._words, self._share = b"", 0.0
+    def _start(self, name: str) -> None:
+        log.info("the base model %s is unpacked", name)
+        self._name, self._words, self._share = name, b"", 0.0
         child = start_module(
             MODULE,
-            ["unpack"],
+            ["unpack", "--workspace", str(self._workspace.root), "--", name],
             folder=self._workspace.root,
             log=self._workspace.root / "logs" / "unpacking.log",
             threads=_LIBRARY_THREADS,
@@ -98,9 +107,9 @@ class Unpacker:
         self._listen()
         if exit_code is None:
             return
-        if exit_code != 0 and self._failure is None:
-            log.warning("unpacking the base model ended with code %s", exit_code)
-            self._failure = _UNKNOWN
+        if exit_code != 0:
+            log.warning("unpacking the base model %s ended with code %s", self._name, exit_code)
+            self._failures.setdefault(self._name, _UNKNOWN)
         self._forget()
 
     def _forget(self) -> None:
@@ -117,6 +126,6 @@ class Unpacker:
 
     def _hear(self, said: dict[str, Any]) -> None:
         if "failure" in said:
-            self._failure = Failure.model_validate(said["failure"])
+            self._failures[self._name] = Failure.model_validate(said["failure"])
         else:
             self._share = said["done"] / said["total"]

@@ -247,8 +247,8 @@ def _refuse_unwritable(out: Path) -> None:
 
 
 def _resolve_model(name: str, workspace: Path) -> str:
-    """A catalogue name as it is; a folder is added to the workspace and called by the name it got there."""
-    if not Path(name).is_dir():
+    """A catalogue name as it is; a folder or GGUF file is added and called by the name it got there."""
+    if not Path(name).exists():
         return name
     return str(_run_engine_module("engine.models", ["add", name, "--workspace", str(workspace)])["name"])
 

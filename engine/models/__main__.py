@@ -2,7 +2,7 @@
 `python -m engine.models list --workspace DIR`: all base models of a workspace.
 `python -m engine.models export FOLDER --model NAME --workspace DIR`: writes one as a standard folder.
 `python -m engine.models base-of ZIP --workspace DIR`: the folder of the base model that a download fits.
-`python -m engine.models unpack`: has the base model ready that comes with the product.
+`python -m engine.models unpack NAME --workspace DIR`: has a model ready that comes from a GGUF file.
 
 A path comes from the person whose machine it is. `add` prints one JSON object, the model's `BaseModelInfo`,
 `list` a list of them, `export` and `base-of` where it lies; `unpack` says how far it is in lines of
@@ -11,11 +11,21 @@ A path comes from the person whose machine it is. `add` prints one JSON object, 
 
 import argparse
 import json
+import resource
 import sys
 from pathlib import Path
 
-from engine.contract.failures import EngineFailure
+from engine.contract.failures import EngineFailure, Failure
+from engine.contract.records import BUNDLED_MODEL
+from engine.models.bundled import BUNDLED
 
+MEMORY_BYTES = 6_000_000_000
+_TOO_LARGE = Failure(
+    code="model_unusable",
+    what_happened="Reading this model takes more memory than it may.",
+    what_you_have="Nothing was changed.",
+    what_to_do="Choose a smaller model.",
+)
 _REPORT_EVERY = 0.02
 """Of the whole, at least, between two lines."""
 
@@ -24,13 +34,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = _read_options(arguments)
     try:
         if options.job == "unpack":
-            _unpack()
+            _unpack(options.name, options.workspace)
         elif options.job in ("export", "base-of"):
             _use_copies(options)
         else:
             _use_catalogue(options)
     except EngineFailure as error:
         print(json.dumps({"failure": error.failure.model_dump()}))
+        return 2
+    except MemoryError:
+        print(json.dumps({"failure": _TOO_LARGE.model_dump()}))
         return 2
     return 0
 
@@ -48,7 +61,9 @@ def _read_options(arguments: list[str] | None) -> argparse.Namespace:
     base_of.add_argument("archive", type=Path)
     for job in (add, export, base_of, jobs.add_parser("list")):
         job.add_argument("--workspace", type=Path, required=True)
-    jobs.add_parser("unpack")
+    unpack = jobs.add_parser("unpack")
+    unpack.add_argument("name", nargs="?", default=BUNDLED_MODEL)
+    unpack.add_argument("--workspace", type=Path, help="of a model that was added")
     return parser.parse_args(arguments)
 
 
@@ -59,6 +74,7 @@ def _use_catalogue(options: argparse.Namespace) -> None:
     workspace = Workspace(options.workspace.resolve())
     workspace.create()
     if options.job == "add":
+        _limit_memory()
         print(add_local_model(workspace, options.path, options.name).model_dump_json())
     else:
         print(json.dumps([model.model_dump(mode="json") for model in list_models(workspace)]))
@@ -77,10 +93,21 @@ def _use_copies(options: argparse.Namespace) -> None:
         print(json.dumps({"folder": str(found) if found else None}))
 
 
-def _unpack() -> None:
-    from engine.models.bundled import BUNDLED
+def _unpack(name: str, folder: Path | None) -> None:
+    from engine.models.catalog import list_unpackings
+    from engine.workspace import Workspace
 
-    BUNDLED.make(_Report())
+    _limit_memory()
+    known = {BUNDLED.name: BUNDLED} if folder is None else list_unpackings(Workspace(folder.resolve()))
+    if name not in known:
+        raise EngineFailure("not_found", f"There is no base model called “{name}” here.")
+    known[name].make(_Report())
+
+
+def _limit_memory() -> None:
+    """For a stranger's file: what it claims of itself must not fill this machine."""
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 class _Report:

@@ -4,8 +4,9 @@ The format is that of https://huggingface.co/docs/hub/model-cards. A card that i
 says nothing. Does not know weights, nor what the languages are held against.
 """
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,22 @@ class ModelCard:
     licence: str = ""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes, in the card's order; empty if they are not known."""
+    quantised_from: str = ""
+    """The number format of the GGUF file that the weights were unpacked from (`write_card`)."""
 
 
 def read_card(folder: Path) -> ModelCard:
     """What README.md in the folder of a model says; an empty card where nothing can be read."""
     fields = _read_front_matter(folder / "README.md")
-    return ModelCard(_licence(fields), read_languages(fields.get("language", fields.get("languages"))))
+    languages = read_languages(fields.get("language", fields.get("languages")))
+    return ModelCard(_licence(fields), languages, str(fields.get("quantised_from") or "")[:20])
+
+
+def write_card(folder: Path, fields: Mapping[str, Any], text: str) -> None:
+    """README.md with this front matter; `read_card` reads license, languages and quantised_from again."""
+    # JSON is YAML, and no value of a stranger's file can break out of it.
+    lines = [f"{name}: {json.dumps(value)}" for name, value in fields.items() if value]
+    (folder / "README.md").write_text("\n".join(["---", *lines, "---", "", text, ""]), "utf-8")
 
 
 def read_languages(value: Any) -> tuple[str, ...]:

@@ -5,17 +5,23 @@ Does not know what is in a folder (`engine/models/inspect.py`, `check.py`), meth
 
 import json
 import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, BaseModelInfo
 from engine.models.bundled import BUNDLED, bundled_folder
 from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
-from engine.models.inspect import fingerprint, read_shape
+from engine.models.folder import unusable
+from engine.models.found import is_gguf
+from engine.models.inspect import file_sha256, fingerprint, has_chat_template, read_shape
+from engine.models.unpacking import Unpacking
 from engine.workspace import ASSETS, Workspace, write_durably
 
-_BUNDLED_CARD = ModelCard("Apache-2.0", ("en",))
+_BUNDLED_CARD = ModelCard("Apache-2.0", ("en",), "Q4_1")
 _EARLIER_MODELS = ASSETS / "models" / "earlier.json"
 """Base models that came with earlier versions: name -> what they were."""
 _ADD_AGAIN = "Add it again."
@@ -25,26 +31,60 @@ _TORN_CATALOGUE = (
 )
 
 
+@dataclass(frozen=True)
+class Added:
+    """A model that a person added: its folder, or a GGUF file with its hash."""
+
+    path: Path
+    sha256: str = ""
+
+    @property
+    def unpacking(self) -> Unpacking | None:
+        return Unpacking.of(self.path, self.sha256) if self.sha256 else None
+
+    @property
+    def folder(self) -> Path:
+        return self.unpacking.folder if self.unpacking else self.path
+
+
 def find_model(workspace: Workspace, name: str) -> Path | None:
     """The folder of a base model by its name, if there is one."""
     if name == BUNDLED_MODEL:
         return bundled_folder()
-    folder = _local_models(workspace).get(name)
-    return Path(folder) if folder else None
+    added = _local_models(workspace).get(name)
+    return added.folder if added else None
 
 
 def get_model(workspace: Workspace, name: str) -> Path:
     folder = find_model(workspace, name)
     if folder is None:
         raise _missing(name)
-    if name == BUNDLED_MODEL and not BUNDLED.is_complete():
-        raise EngineFailure(
-            "model_unpacking",
-            "The base model that comes with Voicewright is not unpacked at the moment.",
-            "Your examples are safe.",
-            "It is unpacked by itself within some seconds: try again then.",
-        )
+    unpacking = list_unpackings(workspace).get(name)
+    if unpacking and not unpacking.is_complete():
+        raise _not_unpacked(unpacking)
     return folder
+
+
+def list_unpackings(workspace: Workspace) -> dict[str, Unpacking]:
+    """The models that are unpacked from GGUF files, by name; the bundled one first."""
+    added = {name: model.unpacking for name, model in _local_models(workspace).items() if model.unpacking}
+    return {BUNDLED_MODEL: BUNDLED} | added
+
+
+def _not_unpacked(unpacking: Unpacking) -> EngineFailure:
+    if not unpacking.source.exists():
+        return EngineFailure(
+            "model_unusable",
+            f"The file {unpacking.source} is gone, from which “{unpacking.name}” is unpacked.",
+            "Your examples are safe.",
+            "Put the file back, or choose another base model.",
+        )
+    return EngineFailure(
+        "model_unpacking",
+        f"The base model “{unpacking.name}” is not unpacked at the moment.",
+        "Your examples are safe.",
+        "It is unpacked by itself, which takes some seconds or, if it is large, minutes: try again then.",
+    )
 
 
 def _missing(name: str) -> EngineFailure:
@@ -116,28 +156,57 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
         bytes=shape.bytes,
         fingerprint=fingerprint(folder),
         is_bundled=bundled,
-        description="A small English model that comes with Voicewright." if bundled else "",
+        description=_describe(bundled, folder),
         path=str(folder),
         licence=card.licence,
         languages=card.languages,
+        quantised_from=card.quantised_from,
     )
+
+
+def _describe(bundled: bool, folder: Path) -> str:
+    if bundled:
+        return "A small English model that comes with Voicewright."
+    plain = "It has no chat template of its own, so a plain one is used."
+    return "" if has_chat_template(folder) else plain
 
 
 def _title(name: str) -> str:
     return "SmolLM2 135M Instruct" if name == BUNDLED_MODEL else name
 
 
-def add_local_model(workspace: Workspace, folder: Path, wanted_name: str = "") -> BaseModelInfo:
-    """Check a folder and remember it under its own name, or the one wanted; again changes nothing."""
-    folder = resolve_folder(folder)
-    check_folder(folder)
+def add_local_model(workspace: Workspace, path: Path, wanted_name: str = "") -> BaseModelInfo:
+    """Check a folder or GGUF file and remember it under its own name, or the one wanted.
+
+    Adding it again changes nothing. A GGUF file is unpacked and stays where it is: from it the unpacked
+    folder can be made again.
+    """
+    path = resolve_folder(path)
+    added = _unpack_added(path) if is_gguf(path) or path.suffix.lower() == ".gguf" else Added(path)
+    check_folder(added.folder)
     known = _local_models(workspace)
-    name = next((known_name for known_name, path in known.items() if path == str(folder)), None)
+    name = next((known_name for known_name, model in known.items() if model == added), None)
     if name is None:
-        name = _free_name(_plain_name(wanted_name or folder.name), {BUNDLED_MODEL, *known})
-        known[name] = str(folder)
-        write_durably(_catalogue_file(workspace), json.dumps(known, indent=1).encode())
-    return describe_model(name, folder)
+        own = path.stem if added.sha256 else path.name
+        name = _free_name(_plain_name(wanted_name or own), {BUNDLED_MODEL, *known})
+        _save(workspace, known | {name: added})
+    return describe_model(name, added.folder)
+
+
+def _unpack_added(file: Path) -> Added:
+    """Raises EngineFailure, and leaves nothing behind, if it cannot be unpacked or tuned."""
+    try:
+        added = Added(file, file_sha256(file))
+    except OSError as error:
+        raise unusable(f"the file cannot be read ({error.strerror})", "Check its name and place.") from error
+    unpacking = Unpacking.of(file, added.sha256)
+    try:
+        unpacking.make(lambda done, total: None)
+        check_folder(unpacking.folder)
+    except EngineFailure:
+        unpacking.remove()
+        raise
+    return added
 
 
 def forget_model(workspace: Workspace, name: str) -> None:
@@ -146,33 +215,52 @@ def forget_model(workspace: Workspace, name: str) -> None:
         raise EngineFailure(
             "conflict", "The base model that comes with Voicewright stays.", "Nothing was changed."
         )
-    get_model(workspace, name)
-    known = {other: path for other, path in _local_models(workspace).items() if other != name}
-    write_durably(_catalogue_file(workspace), json.dumps(known, indent=1).encode())
+    known = _local_models(workspace)
+    if name not in known:
+        get_model(workspace, name)
+        return
+    added = known.pop(name)
+    _save(workspace, known)
+    if added.unpacking and all(other.folder != added.folder for other in known.values()):
+        added.unpacking.remove()
 
 
 def added_paths(workspace: Workspace) -> frozenset[str]:
     """Where the added models lie."""
-    return frozenset(_local_models(workspace).values())
+    return frozenset(str(model.path) for model in _local_models(workspace).values())
 
 
 def _catalogue_file(workspace: Workspace) -> Path:
     return workspace.root / "models.json"
 
 
-def _local_models(workspace: Workspace) -> dict[str, str]:
-    """Name -> folder. A catalogue that cannot be read is moved aside, so that models can be added again."""
+def _save(workspace: Workspace, known: Mapping[str, Added]) -> None:
+    entries = {
+        name: {"gguf": str(model.path), "sha256": model.sha256} if model.sha256 else str(model.path)
+        for name, model in known.items()
+    }
+    write_durably(_catalogue_file(workspace), json.dumps(entries, indent=1).encode())
+
+
+def _local_models(workspace: Workspace) -> dict[str, Added]:
+    """By name. A catalogue that cannot be read is moved aside, so that models can be added again."""
     file = _catalogue_file(workspace)
     if not file.exists():
         return {}
     try:
         known = json.loads(file.read_text("utf-8"))
         if isinstance(known, dict):
-            return {str(name): str(folder) for name, folder in known.items()}
-    except (ValueError, RecursionError):
+            return {str(name): _read_entry(entry) for name, entry in known.items()}
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     file.rename(file.with_name(f"models.damaged-{len(_torn_catalogues(workspace)) + 1}.json"))
     return {}
+
+
+def _read_entry(entry: Any) -> Added:
+    if isinstance(entry, dict):
+        return Added(Path(entry["gguf"]), str(entry["sha256"]))
+    return Added(Path(entry))
 
 
 def _torn_catalogues(workspace: Workspace) -> list[Path]:

@@ -19,7 +19,7 @@ from gguf import GGML_QUANT_SIZES, GGMLQuantizationType
 from engine.contract.failures import EngineFailure
 
 MAGIC = b"GGUF"
-MAX_HEADER_BYTES = 1_000_000_000
+MAX_HEADER_BYTES = 100_000_000
 _VERSIONS = (2, 3)
 _MAX_TENSORS = 100_000
 _MAX_KEYS = 10_000

@@ -1,18 +1,20 @@
 """Turns a GGUF file into an ordinary `transformers` folder in bf16, without torch or transformers.
 
-    config.json  generation_config.json  model.safetensors  tokenizer.json  tokenizer_config.json
+    config.json  generation_config.json  model.safetensors  tokenizer.json  tokenizer_config.json  README.md
 
 Puts together the header (`gguf_file.py`), the architecture (`gguf_layout.py`), the weights and the tokenizer.
 Does not know where such a folder is kept.
 """
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.models.card import write_card
 from engine.models.gguf_file import GgufFile, read_gguf
-from engine.models.gguf_layout import list_targets, render_config
+from engine.models.gguf_layout import dominant_format, list_targets, render_config
 from engine.models.gguf_tokenizer import Special, write_tokenizer
 from engine.models.gguf_weights import Target, write_weights
 
@@ -31,6 +33,7 @@ def import_gguf(source: Path, folder: Path, progress: Callable[[int, int], None]
     special = write_tokenizer(file.metadata, config["vocab_size"], config["max_position_embeddings"], folder)
     _write_json(folder / "config.json", config | _special_ids(special))
     _write_json(folder / "generation_config.json", _generation(special))
+    _write_card(file, folder)
     write_weights(source, targets, folder / WEIGHTS, _Counter(targets, progress))
     return file
 
@@ -42,10 +45,29 @@ class _Counter:
         self._total = sum(target.bytes for target in targets)
         self._report = report
         self._done = 0
+        self._lock = threading.Lock()
 
     def __call__(self, written: int) -> None:
-        self._done += written
-        self._report(self._done, self._total)
+        with self._lock:
+            self._done += written
+            self._report(self._done, self._total)
+
+
+def _write_card(file: GgufFile, folder: Path) -> None:
+    """What the file says of its licence and languages, and what its weights were."""
+    languages = file.metadata.get("general.languages")
+    form = dominant_format(file)
+    fields = {
+        "license": _line(file.metadata.get("general.license")),
+        "language": [_line(code) for code in languages[:200]] if isinstance(languages, list) else [],
+        "quantised_from": form,
+    }
+    kept = f"a copy with weights in the format {form}" if form else "a copy"
+    write_card(folder, fields, f"Unpacked by Voicewright from {kept}, into bf16.")
+
+
+def _line(value: Any) -> str:
+    return " ".join(str(value).split())[:200] if isinstance(value, str) else ""
 
 
 def _special_ids(special: Special) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from engine.contract.failures import EngineFailure
 from engine.models.gguf_file import refuse_gguf
 from engine.models.gguf_sentencepiece import build_sentencepiece
 
@@ -113,7 +114,10 @@ def build_tokenizer(metadata: dict[str, Any], special: Special) -> Tokenizer:
     try:
         tokenizer = builders[name](metadata)
         _add_tokens(tokenizer, metadata)
-    except ValueError as error:
+    except EngineFailure:
+        raise
+    except Exception as error:
+        # The library raises bare Exception for every kind of damage.
         raise refuse_gguf("its tokenizer is damaged", "Fetch the file again.") from error
     if special.begins_text:
         _begin_texts(tokenizer, special)

@@ -10,6 +10,7 @@ locks. Does not know what a model is; numpy and the tokenizer library are import
 import errno
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from engine.workspace import publish_folder, write_durably
 Progress = Callable[[int, int], None]
 """Told the bytes written so far and in all."""
 
-FORMAT = 1
+FORMAT = 2
 """Grows whenever a file would be unpacked otherwise: an older unpacking is then another folder."""
 # No suffix: what carries a suffix of a model's files counts for the model's fingerprint.
 CERTIFICATE = "CERTIFICATE"
@@ -49,6 +50,11 @@ class Unpacking:
     name: str
     source: Path
     source_sha256: str
+
+    @classmethod
+    def of(cls, source: Path, source_sha256: str) -> "Unpacking":
+        """Of a person's file, called as that is."""
+        return cls(re.sub(r"[^\w.-]+", "-", source.stem)[:60] or "model", source, source_sha256)
 
     @property
     def folder(self) -> Path:
@@ -88,15 +94,20 @@ class Unpacking:
         except OSError as error:
             raise _describe(error, self.name) from error
 
+    def remove(self) -> None:
+        """Take it out of the cache; whoever still needs it has it made again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _unpack(self, progress: Progress) -> None:
         from engine.models.gguf_import import import_gguf
 
-        if file_sha256(self.source) != self.source_sha256:
+        if not self.source.exists() or file_sha256(self.source) != self.source_sha256:
             raise EngineFailure(
                 "model_unusable",
-                f"The file {self.source.name} is not what it was.",
-                "",
-                "Install Voicewright again, or add the model once more.",
+                f"The file {self.source} is missing or not what it was.",
+                "Your projects are safe.",
+                "Put the former file back or add this one as another model; "
+                "if it came with Voicewright, install that again.",
             )
         writing = self.folder.with_name(f".unpacking-{self.folder.name}")
         with _removed_on_failure(writing):

@@ -1,24 +1,27 @@
-"""The base model that comes with the product: unpacked once, as it was meant, and noticed when damaged."""
+"""The base model that comes with the product is what its file says, and it is unpacked in a moment."""
 
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.contract.failures import EngineFailure
 from engine.models.bundled import BUNDLED
-from engine.models.unpacking import CERTIFICATE
+from engine.models.inspect import file_sha256
+from tests.engine.llama_cpp import llama_cpp
 
 ROOT = Path(__file__).resolve().parents[2]
+PROMPTS = (
+    "Describe a waterproof jacket for hikers.",
+    "Write one sentence about a tent for two people.",
+    "What is the capital of France?",
+)
 
 
 @pytest.fixture
@@ -28,28 +31,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache" / "voicewright" / "models"
 
 
-@pytest.fixture
-def half_cache(cache: Path, bundled_model_folder: Path) -> Path:
-    """A cache with the unpacked model, copied so that it may be damaged."""
-    shutil.copytree(bundled_model_folder, BUNDLED.folder)
-    assert BUNDLED.is_intact()
-    return cache
-
-
-def start(limits: Callable[[], None] | None = None, fault: str = "") -> "subprocess.Popen[str]":
-    environment = os.environ | {"VOICEWRIGHT_FAULT": fault}
+def start() -> "subprocess.Popen[str]":
     command = [sys.executable, "-P", "-m", "engine.models", "unpack"]
-    return subprocess.Popen(
-        command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=limits
-    )
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=os.environ)
 
 
 def lines(process: "subprocess.Popen[str]") -> list[dict[str, Any]]:
     return [json.loads(line) for line in process.communicate(timeout=120)[0].splitlines()]
 
 
-def leftovers(cache: Path) -> list[str]:
-    return sorted(entry.name for entry in cache.iterdir() if not entry.name.endswith(".lock"))
+def test_the_file_is_the_one_that_its_card_names() -> None:
+    assert file_sha256(BUNDLED.source) == BUNDLED.source_sha256
+    assert BUNDLED.source_sha256 in (BUNDLED.source.parent / "README.md").read_text("utf-8")
 
 
 def test_the_weights_are_those_of_the_file(bundled_model_folder: Path) -> None:
@@ -57,12 +50,14 @@ def test_the_weights_are_those_of_the_file(bundled_model_folder: Path) -> None:
     from gguf import GGUFReader, dequantize
     from safetensors import safe_open
 
+    stored = {tensor.name: tensor for tensor in GGUFReader(BUNDLED.source).tensors}
+
     def reference(name: str) -> torch.Tensor:
-        stored = next(tensor for tensor in GGUFReader(BUNDLED.source).tensors if tensor.name == name)
-        return torch.from_numpy(np.array(dequantize(stored.data, stored.tensor_type))).to(torch.bfloat16)
+        numbers = dequantize(stored[name].data, stored[name].tensor_type)
+        return torch.from_numpy(np.array(numbers)).to(torch.bfloat16)
 
     with safe_open(bundled_model_folder / "model.safetensors", "pt") as weights:
-        assert len(weights.keys()) == 272
+        assert len(weights.keys()) == len(stored) == 272
         same = {
             "token_embd.weight": "model.embed_tokens.weight",
             "blk.0.attn_norm.weight": "model.layers.0.input_layernorm.weight",
@@ -83,14 +78,35 @@ def test_transformers_opens_it_and_says_nothing(bundled_model_folder: Path) -> N
         "assert str(model.dtype) == 'torch.bfloat16' and not hasattr(model.config, 'quantization_config')"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", program, str(bundled_model_folder)],
+        [sys.executable, "-c", program, str(bundled_model_folder)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "")
-    ours = [line for line in done.stderr.splitlines() if "Deprecat" not in line and line.strip()]
-    assert ours == []
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_its_answers_begin_as_those_of_llama_cpp(bundled_model_folder: Path) -> None:
+    """Over there activations are rounded to 8 bits, so log-probabilities differ by some hundredths."""
+    import torch
+
+    from engine.models.load import load_base, load_tokenizer
+
+    tokenizer, model = load_tokenizer(bundled_model_folder), load_base(bundled_model_folder)
+    differences = []
+    with llama_cpp(BUNDLED.source) as judge, torch.no_grad():
+        for prompt in PROMPTS:
+            ids = tokenizer.apply_chat_template(
+                [{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False
+            )
+            theirs = judge.greedy(ids, 8)
+            scores = model(torch.tensor([ids + [token for token, _ in theirs]])).logits[0].log_softmax(-1)
+            for place, (token, score) in enumerate(theirs, len(ids) - 1):
+                differences.append(abs(float(scores[place, token]) - score))
+                best = int(scores[place].argmax())
+                assert best == token or scores[place, best] - scores[place, token] < 0.2
+    assert sum(differences) / len(differences) < 0.06
+    assert max(differences) < 0.4
 
 
 def test_it_is_unpacked_once_and_says_how_far_it_is(cache: Path) -> None:
@@ -106,25 +122,6 @@ def test_it_is_unpacked_once_and_says_how_far_it_is(cache: Path) -> None:
     assert (BUNDLED.folder / "model.safetensors").stat().st_mtime_ns == written
 
 
-def test_two_at_once_unpack_once(cache: Path) -> None:
-    both = [start(), start()]
-    said = [lines(process) for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sorted(bool(line) for line in said) == [False, True]
-    assert leftovers(cache) == [BUNDLED.folder.name]
-
-
-@pytest.mark.parametrize("point", ["unpacked:1:kill9", "publish_rename:1:kill9"])
-def test_killed_shortly_before_the_end_it_is_made_again(cache: Path, point: str) -> None:
-    killed = start(fault=point)
-    lines(killed)
-    assert killed.returncode == -9
-    assert not BUNDLED.is_complete()
-    lines(start())
-    assert BUNDLED.is_intact()
-    assert leftovers(cache) == [BUNDLED.folder.name]
-
-
 def test_killed_amid_the_weights_it_is_made_again(cache: Path) -> None:
     process = start()
     assert process.stdout is not None
@@ -134,76 +131,7 @@ def test_killed_amid_the_weights_it_is_made_again(cache: Path) -> None:
     assert not BUNDLED.is_complete()
     BUNDLED.make(lambda done, total: None)
     assert BUNDLED.is_intact()
-
-
-def test_a_file_cut_off_is_noticed_at_a_glance(half_cache: Path) -> None:
-    os.truncate(BUNDLED.folder / "model.safetensors", 1_000_000)
-    assert not BUNDLED.is_complete()
-
-
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "generation_config.json", CERTIFICATE])
-def test_a_missing_file_is_noticed_at_a_glance(half_cache: Path, name: str) -> None:
-    (BUNDLED.folder / name).unlink()
-    assert not BUNDLED.is_complete()
-
-
-def test_a_flipped_bit_is_noticed_and_mended(half_cache: Path) -> None:
-    weights = BUNDLED.folder / "model.safetensors"
-    status = weights.stat()
-    with weights.open("r+b") as file:
-        file.seek(123_456_789)
-        byte = file.read(1)[0]
-        file.seek(-1, os.SEEK_CUR)
-        file.write(bytes([byte ^ 1]))
-    assert not BUNDLED.is_complete()
-    # Even if the disk itself flipped it, behind the back of the file's time.
-    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert BUNDLED.is_complete()
-    assert lines(start())[-1]["done"] > 0
-    assert BUNDLED.is_complete()
-    with weights.open("rb") as file:
-        file.seek(123_456_789)
-        assert file.read(1)[0] == byte
-
-
-def test_without_room_one_sentence_and_nothing_left(cache: Path) -> None:
-    limit = 50_000_000
-    process = start(limits=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    failure = lines(process)[-1]["failure"]
-    assert process.returncode == 2
-    assert failure["code"] == "disk_full"
-    assert "no room on the disk" in failure["what_happened"]
-    assert leftovers(cache) == []
-
-
-def test_a_cache_that_cannot_be_written_gets_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cache").write_text("a file where the folder should be")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    process = start()
-    failure = lines(process)[-1]["failure"]
-    assert failure["code"] == "workspace_unusable"
-    assert str(tmp_path / "cache") in failure["what_happened"]
-
-
-def test_a_damaged_source_is_not_unpacked(cache: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    source = tmp_path / "damaged.gguf"
-    content = BUNDLED.source.read_bytes()
-    source.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(EngineFailure, match="is not what it was"):
-        replace(BUNDLED, source=source).make(lambda done, total: None)
-    assert leftovers(cache) == []
-
-
-def test_what_an_older_version_unpacked_goes(half_cache: Path) -> None:
-    older = BUNDLED.folder.with_name(BUNDLED.folder.name.rpartition("-v")[0] + "-v0")
-    older.mkdir()
-    (BUNDLED.folder / CERTIFICATE).unlink()
-    BUNDLED.make(lambda done, total: None)
-    assert leftovers(half_cache) == [BUNDLED.folder.name]
+    assert [entry.name for entry in cache.iterdir() if entry.is_dir()] == [BUNDLED.folder.name]
 
 
 @pytest.mark.slow
