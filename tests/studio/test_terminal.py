@@ -1,7 +1,8 @@
-"""The four jobs of the terminal on the real engine: clean JSON, one sentence when wrong."""
+"""The jobs of the terminal on the real engine: clean JSON, one sentence when wrong."""
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -93,13 +94,58 @@ def test_tune_writes_a_checked_download_that_compare_opens(
     assert answer["export"] == str(out)
     assert {"adapter", "model"} & {name.split("/")[0] for name in zipfile.ZipFile(out).namelist()}
 
-    asked = ["--prompt", "Describe a tent.", "--max-tokens", 12, "--base", SMALL_MODEL]
+    # The adapter alone, whose base is found by its weights among the base models of the workspace.
+    assert not any(name.startswith("base/") for name in zipfile.ZipFile(out).namelist())
+    asked = ["--prompt", "Describe a tent.", "--max-tokens", 12, "--workspace", workspace]
     compared = answer_of(voicewright("compare", out, *asked, "--json"))
     assert compared["method"] == method
     (pair,) = compared["answers"]
     assert pair["prompt"] == "Describe a tent."
     assert pair["base"]
     assert pair["tuned"]
+
+
+def test_a_download_with_its_base_is_compared_where_nothing_else_is(
+    workspace: Path, short_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "voice.zip"
+    arguments = ["--method", "p-tuning", "--epochs", 1, "--out", out, "--json", "--workspace", workspace]
+    answer_of(voicewright("tune", short_file, *arguments, "--model", SMALL_MODEL, "--with-base"))
+    assert {"base/model.safetensors", "base/README.md"} <= set(zipfile.ZipFile(out).namelist())
+    asked = ["--prompt", "Hi.", "--max-tokens", 4, "--workspace", tmp_path / "nowhere"]
+    assert answer_of(voicewright("compare", out, *asked, "--json"))["answers"]
+
+
+def test_an_adapter_without_its_base_says_which_one_it_needs(tmp_path: Path) -> None:
+    out = tmp_path / "voice.zip"
+    model = {"name": "mine", "fingerprint": "ab" * 32, "weights": {"model.safetensors": "cd" * 32}}
+    manifest = {"format": "voicewright-download", "version": 1, "base_model": model, "files": {}}
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("voicewright.json", json.dumps(manifest))
+    done = voicewright("compare", out, "--prompt", "Hi", "--workspace", tmp_path / "w")
+    assert done.returncode == 2
+    assert "needs the base model “mine”" in done.stderr
+    assert "--base" in done.stderr
+
+
+def test_base_models_are_added_listed_exported_and_forgotten(workspace: Path, tmp_path: Path) -> None:
+    def models(*words: object) -> Any:
+        return answer_of(voicewright("models", *words, "--json", "--workspace", workspace))
+
+    folder = shutil.copytree(SMALL_MODEL, tmp_path / "Writer")
+    added = models("add", folder)
+    assert (added["name"], added["licence"]) == ("Writer", "cc-by-sa-4.0")
+    assert added["fingerprint"] in {model["fingerprint"] for model in models("list")}
+    written = models("export", tmp_path / "out" / "copy", "--model", "Writer")
+    assert written["fingerprint"] == added["fingerprint"]
+    assert (tmp_path / "out/copy/README.md").exists()
+    again = voicewright("models", "export", tmp_path / "out/copy", "--workspace", workspace)
+    assert (again.returncode, "already" in again.stderr) == (2, True)
+    models("remove", "Writer")
+    assert "Writer" not in {model["name"] for model in models("list")}
+    assert (folder / "model.safetensors").exists()
+    gone = voicewright("models", "remove", "Writer", "--workspace", workspace)
+    assert (gone.returncode, "no base model called “Writer”" in gone.stderr) == (2, True)
 
 
 BAD_FILES = {
