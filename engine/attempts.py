@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
+from engine.brief import compose_brief
+from engine.contract.brand import BrandRules
 from engine.contract.records import Dataset, Run
 from engine.curve import Curve
 from engine.models.catalog import get_model
@@ -52,11 +54,16 @@ class Attempt:
         return was_killed and before is not None and after is not None and after > before
 
 
-def start_attempt(workspace: Workspace, standby: Standby, run: Run, dataset: Dataset) -> Attempt | None:
+def start_attempt(
+    workspace: Workspace, standby: Standby, run: Run, dataset: Dataset, rules: BrandRules
+) -> Attempt | None:
     """A trainer on the run's newest attempt; None while something else holds the run's lock."""
     folder = workspace.run(run.id)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_durably(folder.order, _order(workspace, run, dataset).model_dump_json(indent=1).encode())
+    # A run keeps the brief that it began with.
+    brief = _read_brief(folder) or compose_brief(rules)
+    order = _order(workspace, run, dataset, brief)
+    write_durably(folder.order, order.model_dump_json(indent=1).encode())
     lock = take_lock(folder.lock)
     if lock is None:
         return None
@@ -73,7 +80,15 @@ def read_result(folder: RunFolder, attempt: int) -> Result | None:
     return result if result.attempt == attempt else None
 
 
-def _order(workspace: Workspace, run: Run, dataset: Dataset) -> Order:
+def _read_brief(folder: RunFolder) -> str:
+    """That of the run's earlier attempt; empty if there was none."""
+    try:
+        return Order.model_validate_json(folder.order.read_bytes()).brief
+    except (OSError, ValidationError):
+        return ""
+
+
+def _order(workspace: Workspace, run: Run, dataset: Dataset, brief: str) -> Order:
     model = get_model(workspace, run.recipe.base_model)
     return Order(
         run_id=run.id,
@@ -83,4 +98,5 @@ def _order(workspace: Workspace, run: Run, dataset: Dataset) -> Order:
         base_model_fingerprint=fingerprint(model),
         dataset_file=workspace.dataset(run.dataset_id),
         dataset_fingerprint=dataset.fingerprint,
+        brief=brief,
     )

@@ -237,7 +237,7 @@ def estimate_run(
     The ends are an early stop on a fast day and a late one on a slow day, for which no trainer stood ready.
     """
     method = get_method(recipe.method)
-    recipe = method.build_recipe(recipe, len(lengths.train))
+    recipe = method.build_recipe(recipe, len(lengths.train), shape)
     calibration = calibration or assume_calibration(machine, 4 * shape.parameters)
     computing = Computing.on(machine.device, shape, calibration.precision)
     work = count_work(shape, recipe, lengths, computing)

@@ -251,7 +251,7 @@ class Probe:
 
     def _recipe(self, method: MethodName) -> Recipe:
         asked = Recipe(method=method, epochs=ROUNDS, batch_size=self._batch_size, learning_rate=1e-5)
-        return get_method(method).build_recipe(asked, len(WORDS_PER_EXAMPLE) * self._batch_size)
+        return get_method(method).build_recipe(asked, len(WORDS_PER_EXAMPLE) * self._batch_size, self._shape)
 
     def _attempt(self, method: MethodName) -> Attempt:
         run = RunFolder(self._folder / uuid4().hex)

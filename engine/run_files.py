@@ -37,6 +37,8 @@ class Order(Record):
     base_model_fingerprint: str
     dataset_file: Path
     dataset_fingerprint: str
+    brief: str = ""
+    """What the brand's rules ask of a text, as an instruction (`brief.py`)."""
 
 
 class JournalLine(Record):

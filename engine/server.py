@@ -32,6 +32,7 @@ from engine.methods import get_method
 from engine.models.browse import list_folder
 from engine.models.catalog import added_paths, forget_model, get_model, list_models
 from engine.models.found import find_models
+from engine.models.inspect import read_shape
 from engine.planning import Planner
 from engine.reading import read_example
 from engine.responses import add_failures, attachment, render_events
@@ -319,8 +320,8 @@ def queue_run(parts: Parts, new: records.NewRun) -> records.Run:
     if known:
         return known
     dataset = parts.store.get_dataset(new.dataset_id)
-    get_model(parts.workspace, new.recipe.base_model)
-    recipe = get_method(new.recipe.method).build_recipe(new.recipe, dataset.examples_train)
+    shape = read_shape(get_model(parts.workspace, new.recipe.base_model))
+    recipe = get_method(new.recipe.method).build_recipe(new.recipe, dataset.examples_train, shape)
     wanted = records.EstimateRequest(dataset_id=dataset.id, recipes=[recipe])
     estimate = parts.planner.estimate(wanted)[0]
     run = parts.store.add_run(new.model_copy(update={"recipe": recipe}), estimate)

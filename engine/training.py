@@ -31,6 +31,7 @@ from engine import checkpoints, faults, schedule
 from engine.activation_checkpointing import checkpoint_activations, free_bytes, needs_checkpointing
 from engine.activations import Activations
 from engine.batches import Batch, make_batch, plan_epoch, plan_evaluation, read_examples, sizes, tokenize
+from engine.brief import encode_brief
 from engine.contract.failures import EngineFailure
 from engine.contract.records import Metric, Split
 from engine.device import ChosenPrecision, choose_precision, detect_device, environment, peak_memory_bytes
@@ -171,7 +172,7 @@ class Attempt:
         self.read_data(base_folder)
         seed_everything(self.recipe.seed)
         faults.reach("model_load")
-        model = self.method.prepare_model(load_base(base_folder), self.recipe)
+        model = self.method.prepare_model(load_base(base_folder), self.recipe, self.words)
         self.model = model.to(self.device.torch).train()
         self.learnt = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
         self.optimizer = torch.optim.AdamW(
@@ -191,6 +192,12 @@ class Attempt:
         if not len(self.train):
             raise EngineFailure("too_few_examples", "No example is left to learn from.")
         self.pad_id = tokenizer.pad_token_id or 0
+        self.words = encode_brief(
+            tokenizer,
+            self.order.brief,
+            [example for example in examples if example.split == "train"],
+            self.recipe.virtual_tokens or 0,
+        )
         self.train_sizes = sizes(self.train)
         rows = schedule.choose_validation_rows(
             self.train_sizes,
@@ -249,6 +256,7 @@ class Attempt:
             "recipe": self.recipe.model_dump(),
             "base_model": self.order.base_model_fingerprint,
             "dataset": self.order.dataset_fingerprint,
+            "brief": self.order.brief,
         }
 
     def restore(self, found: checkpoints.Checkpoint) -> None:

@@ -163,7 +163,8 @@ class Worker:
             return
         try:
             dataset = self._store.get_dataset(claimed.dataset_id)
-            self._attempt = start_attempt(self._workspace, self._standby, claimed, dataset)
+            rules = self._store.get_brand(claimed.project_id).rules
+            self._attempt = start_attempt(self._workspace, self._standby, claimed, dataset, rules)
         except (EngineFailure, OSError) as error:
             log.warning("run %s could not be started: %s", claimed.id, error)
             self._settler.fail(claimed, describe_start_failure(error))

@@ -10,17 +10,20 @@ it is (but for `IS_ADAPTER`):
 
     NAME          its MethodName
     IS_ADAPTER    True: the artefact is a PEFT adapter folder; False: a whole transformers model folder
-    build_recipe(recipe, examples)           -> Recipe with every default filled in for so many train examples
+    build_recipe(recipe, examples, shape)    -> Recipe with every default filled in for so many train examples
+                                                of a model of this shape
     count_trainable(shape, recipe)           -> parameters that learn
     count_flops(shape, recipe)               -> Flops per token (forward, backward), head and body apart
     artefact_bytes(shape, recipe)            -> bytes of the artefact on disk, tokenizer included
-    prepare_model(model, recipe)             -> the module to train
+    prepare_model(model, recipe, words)      -> the module to train; `words` are the tokens that virtual ones
+                                                begin as
     save_artefact(model, base_folder, folder)   writes the standard artefact, safetensors only
 
 Only the last two import torch and peft, and only when called: the supervisor counts. What all share is in
 `defaults.py` (recipes), `flops.py` (work) and `artefacts.py` (files).
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -39,11 +42,11 @@ class Method(Protocol):
     NAME: MethodName
     IS_ADAPTER: bool
 
-    def build_recipe(self, recipe: Recipe, examples: int) -> Recipe: ...
+    def build_recipe(self, recipe: Recipe, examples: int, shape: ModelShape) -> Recipe: ...
     def count_trainable(self, shape: ModelShape, recipe: Recipe) -> int: ...
     def count_flops(self, shape: ModelShape, recipe: Recipe) -> Flops: ...
     def artefact_bytes(self, shape: ModelShape, recipe: Recipe) -> int: ...
-    def prepare_model(self, model: Any, recipe: Recipe) -> Any: ...
+    def prepare_model(self, model: Any, recipe: Recipe, words: Sequence[int] = ()) -> Any: ...
     def save_artefact(self, model: Any, base_folder: Path, folder: Path) -> None: ...
 
 

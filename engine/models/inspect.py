@@ -5,7 +5,7 @@ asked in `check.py`. Does not know the catalogue, methods or runs. Importing thi
 nor transformers: the supervisor asks for shapes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import file_digest, sha256
@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.models.architecture import list_projections, read_sizes
 from engine.models.folder import has_file, read_json, read_json_if_there
-from engine.models.weights import read_tensors
+from engine.models.weights import Tensor, read_tensors
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 # Rotary positions that do not depend on the length of the text.
@@ -54,6 +54,13 @@ class ModelShape:
     """Whether its layers can be run by `llama_layer.py`."""
     fused_projections: bool = False
     """Whether q, k and v are one projection, and gate and up another."""
+    dtype: str = "float32"
+    """The number format of its weights on disk, as torch names it."""
+
+    @property
+    def number_bytes(self) -> int:
+        """Of one weight on disk."""
+        return 2 if self.dtype in ("bfloat16", "float16") else 4
 
     @property
     def projections(self) -> dict[str, tuple[int, int]]:
@@ -84,7 +91,8 @@ def read_shape(folder: Path) -> ModelShape:
     """Sizes from config.json and the headers of the weight files; no weight is read."""
     config = read_json(folder, "config.json")
     sizes = read_sizes(config)
-    numbers = {name: tensor.numbers for name, tensor in read_tensors(folder).items()}
+    tensors = read_tensors(folder)
+    numbers = {name: tensor.numbers for name, tensor in tensors.items()}
     if sizes.tied:
         numbers.pop("lm_head.weight", None)
     return ModelShape(
@@ -103,7 +111,14 @@ def read_shape(folder: Path) -> ModelShape:
         tokenizer_bytes=sum(file.stat().st_size for file in tokenizer_files(folder)),
         is_plain_llama=is_plain_llama(config),
         fused_projections=sizes.fused,
+        dtype=_find_dtype(tensors.values()),
     )
+
+
+def _find_dtype(tensors: Iterable[Tensor]) -> str:
+    """The number format of the largest, as torch names it."""
+    largest = max(tensors, key=lambda tensor: tensor.numbers)
+    return {"BF16": "bfloat16", "F16": "float16"}.get(largest.dtype, "float32")
 
 
 def is_plain_llama(config: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from shutil import rmtree
 
 from engine.contract.records import Recipe
 from engine.methods import get_method
+from engine.models.inspect import read_shape
 from engine.processes import SOURCE_ROOT
 from tests.benchmarks.materials import model_folder, rows_file
 from tests.benchmarks.measuring import Run, SideError, run_side
@@ -69,7 +70,7 @@ def compare(plan: Plan, folder: Path) -> Iterator[Run | SideError]:
 
 def build_task(folder: Path, method: str, epochs: int, rows: int) -> Task:
     """At the method's own learning rate; the folder of the run must not be there yet."""
-    recipe = get_method(method).build_recipe(Recipe(method=method), rows)
+    recipe = get_method(method).build_recipe(Recipe(method=method), rows, read_shape(model_folder(folder)))
     return Task(
         model=str(model_folder(folder)),
         rows=str(rows_file(folder)),

@@ -9,7 +9,7 @@ from pathlib import Path
 from engine.contract.records import Example, Recipe
 from engine.dataset import fingerprint_of, render_examples
 from engine.methods import get_method
-from engine.models.inspect import fingerprint
+from engine.models.inspect import fingerprint, read_shape
 from engine.run_files import JournalLine, Order, Result
 from engine.workspace import RunFolder
 from tests.benchmarks.rows import read_rows
@@ -26,7 +26,7 @@ def build_recipe(task: Task) -> Recipe:
     if knob := _KNOB.get(task.method):
         asked[knob] = getattr(task, knob)
     recipe = Recipe.model_validate(asked)
-    return get_method(recipe.method).build_recipe(recipe, task.examples)
+    return get_method(recipe.method).build_recipe(recipe, task.examples, read_shape(Path(task.model)))
 
 
 def order_run(task: Task) -> RunFolder:

@@ -22,7 +22,7 @@ import pytest
 from engine.contract.records import METHOD_NAMES, Example, MethodName, Recipe
 from engine.methods import get_method
 from engine.models.catalog import add_local_model
-from engine.models.inspect import fingerprint
+from engine.models.inspect import fingerprint, read_shape
 from engine.run_files import JournalLine, Order, Result
 from engine.standby import TRAINER
 from engine.trainer import READY
@@ -200,7 +200,7 @@ def order_run(workspace: Workspace, tiny_model_folder: Path, examples: list[Exam
         workspace.dataset(dataset_id).write_bytes(lines)
         choice = {"epochs": 3, "batch_size": 4, "learning_rate": FASTER_THAN_DEFAULT[method], **fields}
         recipe = get_method(method).build_recipe(
-            Recipe.model_validate({"method": method, **choice}), len(rows)
+            Recipe.model_validate({"method": method, **choice}), len(rows), read_shape(tiny_model_folder)
         )
         return OrderedRun(
             workspace.run(run_id),
@@ -237,7 +237,9 @@ def tune_by_chance(name: MethodName, base: Path, folder: Path) -> Path:
 
     torch.manual_seed(3)
     method = get_method(name)
-    model = method.prepare_model(load_base(base), method.build_recipe(Recipe(method=name), 100))
+    model = method.prepare_model(
+        load_base(base), method.build_recipe(Recipe(method=name), 100, read_shape(base))
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:

@@ -40,7 +40,7 @@ def build_batch() -> Batch:
 
 def prepare(folder: Path, method: MethodName, saves: bool) -> Any:
     torch.manual_seed(0)
-    recipe = get_method(method).build_recipe(Recipe(method=method, virtual_tokens=4), 100)
+    recipe = get_method(method).build_recipe(Recipe(method=method, virtual_tokens=4), 100, read_shape(folder))
     model = get_method(method).prepare_model(load_base(folder), recipe).train()
     if saves:
         checkpoint_activations(model)
@@ -87,7 +87,8 @@ def test_no_gradient_travels_below_what_learns(folder: Path) -> None:
 def test_no_more_is_kept_than_is_allowed_for(
     folder: Path, method_name: MethodName, precision: Precision
 ) -> None:
-    recipe = get_method(method_name).build_recipe(Recipe(method=method_name, virtual_tokens=4), 100)
+    shape = read_shape(folder)
+    recipe = get_method(method_name).build_recipe(Recipe(method=method_name, virtual_tokens=4), 100, shape)
     texts = [[Tokens(PROMPT, LENGTH - PROMPT)] * TEXTS]
     computing = Computing(in_rows=False, precision=precision)
     counted = count_batch_bytes(read_shape(folder), recipe, texts, [], computing)
@@ -97,7 +98,8 @@ def test_no_more_is_kept_than_is_allowed_for(
 
 
 def test_only_a_stock_model_that_finds_no_room_is_computed_twice(folder: Path) -> None:
-    shape, recipe = read_shape(folder), get_method("lora").build_recipe(Recipe(method="lora"), 100)
+    shape = read_shape(folder)
+    recipe = get_method("lora").build_recipe(Recipe(method="lora"), 100, shape)
     examples = [(LENGTH, LENGTH - PROMPT)] * 8
 
     def needs(free: int, in_rows: bool = False) -> bool:

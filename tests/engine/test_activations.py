@@ -11,13 +11,16 @@ from engine.contract.records import Example, Recipe
 from engine.device import Device
 from engine.evaluation import CompletionLoss
 from engine.methods import get_method
+from engine.models.inspect import read_shape
 from engine.models.load import load_base, load_tokenizer
 
 
 @pytest.fixture
 def setting(tiny_model_folder: Path, examples: list[Example]):  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
-    recipe = get_method("last-layers").build_recipe(Recipe(method="last-layers"), 8)
+    recipe = get_method("last-layers").build_recipe(
+        Recipe(method="last-layers"), 8, read_shape(tiny_model_folder)
+    )
     model = get_method("last-layers").prepare_model(load_base(tiny_model_folder), recipe)
     data = tokenize(load_tokenizer(tiny_model_folder), examples, "train", 256)
     first = plan_epoch([tokens for tokens, _ in sizes(data)], 2, 1, 0)

@@ -155,7 +155,7 @@ def test_longer_examples_take_longer_and_more_memory(method_name: MethodName) ->
 
 def test_a_step_of_the_last_layers_is_the_least_work_and_one_of_all_layers_the_most() -> None:
     def flops_per_step(method: MethodName) -> float:
-        recipe = get_method(method).build_recipe(Recipe(method=method, batch_size=8), 180)
+        recipe = get_method(method).build_recipe(Recipe(method=method, batch_size=8), 180, SHAPE)
         work = count_work(SHAPE, recipe, examples(200), IN_ROWS)
         return work.training_flops / work.steps
 
@@ -311,7 +311,7 @@ def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None
 def test_frozen_layers_count_once_where_their_activations_are_kept(
     method_name: MethodName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = get_method(method_name).build_recipe(Recipe(method=method_name, epochs=5), 90)
+    recipe = get_method(method_name).build_recipe(Recipe(method=method_name, epochs=5), 90, SHAPE)
     once = count_work(SHAPE, recipe, examples(100), IN_ROWS)
     if method_name != "last-layers":
         assert once.once_flops == 0

@@ -12,6 +12,7 @@ from engine.device import Device
 from engine.encoding import encode_example
 from engine.evaluation import CompletionLoss, validation_loss
 from engine.methods import get_method
+from engine.models.inspect import read_shape
 from engine.models.load import load_base, load_tokenizer
 
 CPU = Device("cpu", "a test")
@@ -38,7 +39,9 @@ def test_only_completions_count_and_padding_does_not(
         *examples[:3],
         examples[0].model_copy(update={"completion": "Short.", "prompt": "A longer prompt?"}),
     ]
-    recipe = get_method(method_name).build_recipe(Recipe(method=method_name), 4)
+    recipe = get_method(method_name).build_recipe(
+        Recipe(method=method_name), 4, read_shape(tiny_model_folder)
+    )
     model = get_method(method_name).prepare_model(load_base(tiny_model_folder), recipe)
     expected = plain_loss(model, tiny_model_folder, examples)
     data = tokenize(load_tokenizer(tiny_model_folder), examples, "train", 256)

@@ -34,7 +34,7 @@ from engine.download import escape_cell, plain
 from engine.export import build_archive, check_in_fresh_process, export_run, read_held_out
 from engine.methods import get_method
 from engine.models.catalog import describe_model
-from engine.models.inspect import fingerprint
+from engine.models.inspect import fingerprint, read_shape
 from engine.models.load import load_base
 from engine.run_files import ExportOrder, Order
 from engine.workspace import RunFolder
@@ -48,7 +48,7 @@ def tune_by_chance(name: MethodName, base: Path, folder: Path) -> Recipe:
     """An artefact that clearly changes the answers, without the time that learning takes."""
     torch.manual_seed(3)
     method = get_method(name)
-    recipe = method.build_recipe(Recipe(method=name), 100)
+    recipe = method.build_recipe(Recipe(method=name), 100, read_shape(base))
     model = method.prepare_model(load_base(base), recipe)
     for parameter in model.parameters():
         if parameter.requires_grad:

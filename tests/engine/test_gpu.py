@@ -15,6 +15,7 @@ from engine.contract.records import MethodName, Recipe
 from engine.device import Device, choose_precision, detect_device
 from engine.journal import Commands, Journal
 from engine.methods import get_method
+from engine.models.inspect import read_shape
 from engine.models.load import load_base, load_tokenizer
 from tests.base_models import SMALL_MODEL
 from tests.engine.conftest import make_examples
@@ -28,7 +29,7 @@ METHODS: list[MethodName] = ["lora", "all-layers"]
 
 def loss_and_norm(method: MethodName, device: Device, precision: Any, doubled: bool) -> tuple[float, float]:
     torch.manual_seed(0)
-    recipe = get_method(method).build_recipe(Recipe(method=method), 100)
+    recipe = get_method(method).build_recipe(Recipe(method=method), 100, read_shape(SMALL_MODEL))
     model = get_method(method).prepare_model(load_base(SMALL_MODEL), recipe).to(device.torch).train()
     if doubled:
         checkpoint_activations(model)

@@ -19,7 +19,9 @@ from engine.contract.records import MethodName, Recipe
 from engine.device import ATTENTION_BLOCK
 from engine.llama_body import LlamaBody, can_build
 from engine.methods import get_method
+from engine.models.inspect import read_shape
 from engine.models.load import load_base
+from tests.base_models import SMALL_MODEL
 
 LENGTHS = (17, 20, 9)
 SHARED = 4
@@ -45,7 +47,9 @@ def build_model(method: MethodName, config: LlamaConfig | None = None) -> Any:
     """A random base with the method around it, its learnt parts no longer zero."""
     torch.manual_seed(0)
     base = LlamaForCausalLM(config or build_config())
-    recipe = get_method(method).build_recipe(Recipe(method=method), 100)
+    recipe = get_method(method).build_recipe(
+        Recipe(method=method, virtual_tokens=20), 100, read_shape(SMALL_MODEL)
+    )
     model = get_method(method).prepare_model(base, recipe)
     for name, parameter in model.named_parameters():
         if "lora_B" in name and parameter.requires_grad:
@@ -154,7 +158,7 @@ def test_the_models_file_is_let_go_of_once_its_weights_have_moved(
     dtype: torch.dtype, tiny_model_folder: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
-    recipe = get_method("all-layers").build_recipe(Recipe(method="all-layers"), 100)
+    recipe = get_method("all-layers").build_recipe(Recipe(method="all-layers"), 100, read_shape(folder))
     model = get_method("all-layers").prepare_model(load_base(folder), recipe)
     maps = Path("/proc/self/maps")
     assert str(folder) in maps.read_text("utf-8")
@@ -169,7 +173,8 @@ def test_frozen_weights_take_no_memory_beside_their_copies(
 ) -> None:
     folder = shutil.copytree(tiny_model_folder, tmp_path / "model")
     method = get_method(method_name)
-    model = method.prepare_model(load_base(folder), method.build_recipe(Recipe(method=method_name), 100))
+    recipe = method.build_recipe(Recipe(method=method_name), 100, read_shape(folder))
+    model = method.prepare_model(load_base(folder), recipe)
     before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
     all_read = resident_bytes(folder)
     assert all_read > sum(weight.nbytes for weight in model.parameters() if not weight.requires_grad) / 2

@@ -20,7 +20,8 @@ PROMPT = "Describe the tent."
 
 
 def build_recipe(name: MethodName, examples: int = 100, **fields: object) -> Recipe:
-    return get_method(name).build_recipe(Recipe.model_validate({"method": name, **fields}), examples)
+    recipe = Recipe.model_validate({"method": name, **fields})
+    return get_method(name).build_recipe(recipe, examples, read_shape(SMALL_MODEL))
 
 
 def prepare(name: MethodName, folder: Path, **fields: object) -> torch.nn.Module:

@@ -104,7 +104,8 @@ def model_type(request: pytest.FixtureRequest) -> str:
 def prepare(folder: Path, method: MethodName, dtype: torch.dtype | None = None) -> Any:
     """The base with the method around it, its learnt parts as if something had been learnt."""
     torch.manual_seed(0)
-    recipe = get_method(method).build_recipe(Recipe(method=method, virtual_tokens=6, rank=4), 100)
+    asked = Recipe(method=method, virtual_tokens=6, rank=4)
+    recipe = get_method(method).build_recipe(asked, 100, read_shape(folder))
     model = get_method(method).prepare_model(load_base(folder, dtype), recipe)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -181,7 +182,7 @@ def test_the_untouched_base_is_the_stock_model(model_type: str, method_name: Met
     batch, stock = build_batch(folder), AutoModelForCausalLM.from_pretrained(folder)
     expected = by_definition(stock, batch).item()
     torch.manual_seed(0)
-    recipe = get_method(method_name).build_recipe(Recipe(method=method_name), 100)
+    recipe = get_method(method_name).build_recipe(Recipe(method=method_name), 100, read_shape(folder))
     model = get_method(method_name).prepare_model(load_base(folder), recipe)
     learnt = {name for name, value in model.named_parameters() if value.requires_grad}
     for backend in backends(model):
@@ -275,7 +276,8 @@ def test_counted_parameters_and_bytes_are_those_of_the_artefact(
     model_type: str, method_name: MethodName, make: Make, tmp_path: Path
 ) -> None:
     folder, method = make(model_type), get_method(method_name)
-    shape, recipe = read_shape(folder), method.build_recipe(Recipe(method=method_name), 100)
+    shape = read_shape(folder)
+    recipe = method.build_recipe(Recipe(method=method_name), 100, shape)
     model = method.prepare_model(load_base(folder), recipe)
     learnt = sum(value.numel() for value in model.parameters() if value.requires_grad)
     assert method.count_trainable(shape, recipe) == learnt
@@ -298,8 +300,9 @@ def test_counted_work_agrees_with_torch(model_type: str, make: Make) -> None:
     model = AutoModelForCausalLM.from_pretrained(make(model_type), attn_implementation="eager")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(input_ids=ids)
-    recipe = get_method("all-layers").build_recipe(Recipe(method="all-layers"), 100)
-    flops = get_method("all-layers").count_flops(read_shape(make(model_type)), recipe)
+    shape = read_shape(make(model_type))
+    recipe = get_method("all-layers").build_recipe(Recipe(method="all-layers"), 100, shape)
+    flops = get_method("all-layers").count_flops(shape, recipe)
     assert flops.evaluation(100, 100) == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
@@ -318,7 +321,7 @@ def train(
     order = Order(
         run_id=f"{0:032x}",
         attempt=1,
-        recipe=get_method(method).build_recipe(Recipe.model_validate(choice), 8),
+        recipe=get_method(method).build_recipe(Recipe.model_validate(choice), 8, read_shape(folder)),
         base_model_folder=folder,
         base_model_fingerprint=fingerprint(folder),
         dataset_file=dataset,

@@ -22,6 +22,7 @@ from engine.contract.failures import Failure
 from engine.contract.records import Recipe
 from engine.download import artefact_content, base_content
 from engine.methods import get_method
+from engine.models.inspect import read_shape
 from engine.models.load import load_base, load_tokenizer
 from engine.opening import MANIFEST, Refused, compare, unpack
 
@@ -63,7 +64,8 @@ def artefact(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) 
     folder = tmp_path_factory.mktemp("lora") / "artefact"
     method = get_method("lora")
     model = method.prepare_model(
-        load_base(tiny_model_folder), method.build_recipe(Recipe(method="lora"), 100)
+        load_base(tiny_model_folder),
+        method.build_recipe(Recipe(method="lora"), 100, read_shape(tiny_model_folder)),
     )
     with torch.no_grad():
         for parameter in model.parameters():

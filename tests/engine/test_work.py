@@ -47,7 +47,7 @@ def test_a_step_multiplies_as_much_as_is_counted(
 ) -> None:
     """Neither padding nor what is shared costs anything, nor the gradient of what is frozen."""
     method = get_method(method_name)
-    recipe = method.build_recipe(Recipe(method=method_name), 100)
+    recipe = method.build_recipe(Recipe(method=method_name), 100, read_shape(model_folder))
     model = method.prepare_model(load_base(model_folder), recipe)
     loss, batch = CompletionLoss(model, Device("cpu", "asked for"), "fp32"), build_batch(shared)
     with FlopCounterMode(display=False) as counter:
