@@ -6,7 +6,7 @@ Knows token ids. Does not know models or caches.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.rows import Row
+from engine.answer_batch import Row
 
 SHORTEST_SAVING = 64
 """Tokens. A pass of its own for the common beginning costs about as much as reading so many again."""

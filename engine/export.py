@@ -28,6 +28,7 @@ from engine.download import Sample, build_content, write_archive
 from engine.encoding import encode_prompt
 from engine.methods import get_method
 from engine.models.inspect import fingerprint
+from engine.models.load import load_tokenizer
 from engine.run_files import ExportOrder, Order
 from engine.sampling import Sampling
 from engine.tuned_model import TunedModel
@@ -87,12 +88,13 @@ def build_archive(order: ExportOrder, artefact: Path, scratch: Path, archive: Pa
     """Write the zip; the sample whose answer is its reference."""
     is_adapter = get_method(order.run.recipe.method).IS_ADAPTER
     model = TunedModel(order.base_model_folder, artefact, is_adapter)
-    samples = answer_samples(model, read_held_out(order.dataset_file))
+    tokenizer = load_tokenizer(order.base_model_folder)
+    samples = answer_samples(model, tokenizer, read_held_out(order.dataset_file))
     # The answer that stayed farthest from a tie is the one that other processors give as well.
     reference = max(samples, key=lambda sample: (bool(sample.tuned.strip()), sample.margin))
     tokenizer_folder = scratch / "tokenizer"
-    model.tokenizer.chat_template = chat_template(model.tokenizer)
-    model.tokenizer.save_pretrained(tokenizer_folder)
+    tokenizer.chat_template = chat_template(tokenizer)
+    tokenizer.save_pretrained(tokenizer_folder)
     ends = sorted(model.end_token_ids)
     write_archive(build_content(order, artefact, tokenizer_folder, samples, reference, ends), archive)
     return reference
@@ -115,11 +117,12 @@ def read_held_out(dataset_file: Path) -> list[Example]:
     return list(by_prompt.values())
 
 
-def answer_samples(model: TunedModel, examples: list[Example]) -> list[Sample]:
+def answer_samples(model: TunedModel, tokenizer: Any, examples: list[Example]) -> list[Sample]:
     """Base and tuned answers, always of the likeliest tokens, to the first prompts that stock code reads as
     we do."""
-    readable = [example for example in examples if _reads_as_stock(model, example.prompt)] or examples
-    return [_answer(model, example) for example in readable[:SAMPLES]]
+    window = model.window_tokens // 2
+    readable = [example for example in examples if _reads_as_stock(tokenizer, example.prompt, window)]
+    return [_answer(model, example) for example in (readable or examples)[:SAMPLES]]
 
 
 def _answer(model: TunedModel, example: Example) -> Sample:
@@ -136,16 +139,15 @@ def _answer(model: TunedModel, example: Example) -> Sample:
     )
 
 
-def _reads_as_stock(model: TunedModel, prompt: str) -> bool:
+def _reads_as_stock(tokenizer: Any, prompt: str, max_tokens: int) -> bool:
     """False for a prompt that spells a special token or fills the window: stock code reads it differently."""
-    ours = encode_prompt(model.tokenizer, prompt, max_tokens=model.window_tokens // 2)
-    stock = model.tokenizer.apply_chat_template(
+    stock = tokenizer.apply_chat_template(
         [{"role": "user", "content": prompt}],
-        chat_template=chat_template(model.tokenizer),
+        chat_template=chat_template(tokenizer),
         add_generation_prompt=True,
         return_dict=True,
     )
-    return bool(ours == stock["input_ids"])
+    return bool(encode_prompt(tokenizer, prompt, max_tokens) == stock["input_ids"])
 
 
 # --- the check ----------------------------------------------------------------------------------------

@@ -42,7 +42,8 @@ class LightTokenizer:
         self._tokenizer = _read_tokenizer(folder / "tokenizer.json")
         if _is_llama(folder, config):
             _write_spaces_as_llama(self._tokenizer, config)
-        _add_special(self._tokenizer, [*self._special.values(), *_extra_texts(config)])
+        self._declared = list(dict.fromkeys([*self._special.values(), *_extra_texts(config)]))
+        _add_special(self._tokenizer, self._declared)
         self.chat_template = _read_template(folder, config)
 
     @cached_property
@@ -75,8 +76,15 @@ class LightTokenizer:
             len(encoding) for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         ]
 
-    def decode(self, token_ids: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(token_ids, skip_special_tokens=False))
+    @cached_property
+    def all_special_ids(self) -> list[int]:
+        """Of the tokens that the folder declares special by name."""
+        ids = (self._tokenizer.token_to_id(text) for text in self._declared)
+        return [id for id in ids if id is not None]
+
+    def decode(self, token_ids: Sequence[int], **options: bool) -> str:
+        skips = options.get("skip_special_tokens", False)
+        return str(self._tokenizer.decode(token_ids, skip_special_tokens=skips))
 
     def get_chat_template(self) -> str:
         return self.chat_template or ""

@@ -11,16 +11,8 @@ import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
+from engine.answer_batch import Row
 from engine.contract.records import Side
-from engine.sampling import Decoding
-
-
-@dataclass(eq=False)
-class Row:
-    """One answer of one side."""
-
-    side: Side
-    decoding: Decoding
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,14 @@ with the download.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
-from transformers import PreTrainedTokenizerBase
 
 TOP_P = 0.95
 """Unlikely tokens that together weigh less than the rest of this are never drawn."""
+_LIKELIEST = 256
+"""So many are looked at first: together they nearly always weigh `TOP_P`, and sorting all is slow."""
 _HALF_A_CHARACTER = "\ufffd"
 
 
@@ -37,10 +38,16 @@ class Delta:
     ended_by: Literal["end", "length"] | None = None
 
 
+class Decoder(Protocol):
+    """What is used of a tokenizer."""
+
+    def decode(self, token_ids: list[int], **options: bool) -> Any: ...
+
+
 class TextStream:
     """Turns growing token ids into pieces of text that never end inside a character."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: Decoder) -> None:
         self._tokenizer = tokenizer
         self._sent = ""
 
@@ -54,7 +61,7 @@ class TextStream:
         return new
 
 
-def render_text(tokenizer: PreTrainedTokenizerBase, token_ids: list[int]) -> str:
+def render_text(tokenizer: Decoder, token_ids: list[int]) -> str:
     """The ids as text without special tokens; bytes that are no whole character (yet) are left out."""
     text: str = tokenizer.decode(token_ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     return text.replace(_HALF_A_CHARACTER, "")
@@ -65,10 +72,13 @@ def choose_token(logits: torch.Tensor, sampling: Sampling, generator: torch.Gene
     if sampling.temperature == 0:
         return int(logits.argmax())
     weights = torch.softmax(logits / sampling.temperature, dim=-1)
-    sorted_weights, order = weights.sort(descending=True, stable=True)
-    before = sorted_weights.cumsum(dim=-1) - sorted_weights
-    kept = sorted_weights.masked_fill(before >= TOP_P, 0.0)
-    return int(order[torch.multinomial(kept, 1, generator=generator)])
+    sorted_weights, order = weights.topk(min(_LIKELIEST, len(weights)))
+    if float(sorted_weights.sum()) < TOP_P:
+        sorted_weights, order = weights.sort(descending=True, stable=True)
+    sums = sorted_weights.double().cumsum(dim=-1)
+    kept = sums[: int((sums - sorted_weights < TOP_P).sum())]
+    drawn = torch.rand((), dtype=torch.float64, generator=generator) * kept[-1]
+    return int(order[min(int(torch.searchsorted(kept, drawn, right=True)), len(kept) - 1)])
 
 
 @dataclass(eq=False)

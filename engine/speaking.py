@@ -2,7 +2,7 @@
 
 A round gives every answer one token, so that none waits behind a long one. What fails, fails the requests
 whose answers were in that pass and no others. Knows requests, models and the order of events. Does not know
-pipes or processes (`engine/generation.py`), nor how a pass is computed (`engine/together.py`).
+pipes or processes (`engine/generation.py`), nor how a pass is computed (`engine/answer_batch.py`).
 """
 
 import traceback
@@ -15,11 +15,10 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, ValidationError
 
+from engine.answer_batch import AnswerBatch, Row, Steps
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import MAX_ANSWER_TOKENS, AnswerEvent, Question, Record
-from engine.rows import Row
 from engine.sampling import Delta, Sampling
-from engine.together import Steps, Together
 from engine.tuned_model import LoadedModels, TunedModel
 
 
@@ -45,7 +44,7 @@ class Part:
     """Its place among several; None if there is only one."""
     row: Row
     model: TunedModel
-    together: Together
+    together: AnswerBatch
 
 
 Said = tuple[str, AnswerEvent]
@@ -112,10 +111,10 @@ class Speaking:
         self._parts |= {part.row: part for part in parts}
         self._arriving += [part.row for part in parts]
 
-    def _find_beginning(self) -> dict[Together, list[Row]]:
+    def _find_beginning(self) -> dict[AnswerBatch, list[Row]]:
         """Who begins now, by where. Who finds no room keeps its place, and nobody overtakes it there."""
-        beginning: dict[Together, list[Row]] = {}
-        full: set[Together] = set()
+        beginning: dict[AnswerBatch, list[Row]] = {}
+        full: set[AnswerBatch] = set()
         waiting = []
         for row in self._arriving:
             together = self._parts[row].together

@@ -20,17 +20,17 @@ import torch
 from torch.nn.functional import pad
 from transformers import DynamicCache
 
+from engine.answer_batch import Row, Steps
 from engine.beginnings import Family, find_families
 from engine.contract.records import Side
-from engine.rows import Batch, Row, join, leave_out, repeat, start_batch
-from engine.sampling import Delta
+from engine.rows import Batch, join, leave_out, repeat, start_batch
 
 CACHE_BYTES = 2**30
 """Answers that would need more wait until others have left; a single one may always begin."""
 
 
 class Weights(Protocol):
-    """What is asked of a model (`engine/tuned_model.py`)."""
+    """What is asked of a model (`engine/stock_model.py`)."""
 
     @property
     def bytes_per_position(self) -> int: ...
@@ -46,10 +46,6 @@ class Weights(Protocol):
         mask: torch.Tensor | None = None,
         positions: torch.Tensor | None = None,
     ) -> torch.Tensor: ...
-
-
-Steps = list[tuple[Row, Delta]]
-"""What each row added; a row whose Delta has `ended_by` has left."""
 
 
 class Together:

@@ -18,11 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import DynamicCache
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import MethodName
-from engine.encoding import encode_prompt
 from engine.methods import get_method
 from engine.models.load import load_base, load_tokenizer
 from engine.sampling import Sampling, TextStream, choose_token
@@ -56,28 +54,7 @@ def stock_answer_ids(model: Any, folder: Path) -> list[int]:
     return [token for token in ids if token != model.config.eos_token_id]
 
 
-@torch.inference_mode()
-def logits_of(model: TunedModel, side: Any, tokens: list[int], cache: DynamicCache) -> torch.Tensor:
-    embed = model.embed if cache.get_seq_length() else model.embed_beginning
-    return model.logits([side], embed(side, tokens).unsqueeze(0), cache)
-
-
 # --- whose answer it is -------------------------------------------------------------------------------
-
-
-def test_the_base_side_has_the_very_logits_of_an_untouched_model(
-    model: TunedModel, tiny_model_folder: Path
-) -> None:
-    untouched = TunedModel(tiny_model_folder, None, is_adapter=False)
-    answer_ids(model, "tuned")
-    ours, theirs, other = (DynamicCache(config=untouched._base.config) for _ in range(3))
-    tokens = encode_prompt(model.tokenizer, PROMPT, max_tokens=100)
-    for _ in range(12):
-        logits = logits_of(model, "base", tokens, ours)
-        tuned = logits_of(model, "tuned", tokens, other)
-        assert torch.equal(logits, logits_of(untouched, "base", tokens, theirs))
-        assert not torch.equal(logits, tuned)
-        tokens = [int(logits.argmax())]
 
 
 def test_the_base_side_answers_as_stock_transformers_do_with_the_untouched_model(

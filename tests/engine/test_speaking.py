@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from engine.contract.records import AnswerEvent, MethodName
+from engine.decode_batch import DecodeBatch
 from engine.methods import get_method
 from engine.speaking import Speaking
-from engine.together import Together
 from engine.tuned_model import LoadedModels
 
 Heard = dict[str, list[AnswerEvent]]
@@ -95,14 +95,14 @@ def test_what_fails_takes_only_the_answers_of_its_pass_along(
     ask("elsewhere", method="p-tuning")
     listen(speaking, heard, rounds=1)
     broken = next(part.together for part in speaking._parts.values() if part.request_id == "unlucky")
-    advance = Together.advance
+    advance = DecodeBatch.advance
 
-    def fail(self: Together) -> Any:
+    def fail(self: DecodeBatch) -> Any:
         if self is broken:
             raise MemoryError
         return advance(self)
 
-    monkeypatch.setattr(Together, "advance", fail)
+    monkeypatch.setattr(DecodeBatch, "advance", fail)
     listen(speaking, heard)
     failure = heard["unlucky"][-1].failure
     assert failure
@@ -117,7 +117,7 @@ def test_who_fails_to_begin_leaves_those_who_speak_alone(
     ask("first")
     listen(speaking, heard, rounds=1)
     with monkeypatch.context() as patch:
-        patch.setattr("engine.together.find_families", lambda *_, **__: 1 / 0)
+        patch.setattr(DecodeBatch, "_read_prompts", lambda *_: 1 / 0)
         ask("second")
         listen(speaking, heard, rounds=1)
     listen(speaking, heard)
@@ -131,7 +131,7 @@ def test_a_failure_on_one_side_ends_the_other_side_too(
     heard: Heard = {}
     ask("whole", method="all-layers")
     with monkeypatch.context() as patch:
-        patch.setattr("engine.together.find_families", lambda *_, **__: 1 / 0)
+        patch.setattr(DecodeBatch, "_read_prompts", lambda *_: 1 / 0)
         listen(speaking, heard, rounds=1)
     assert [bool(event.failure) for event in heard["whole"]] == [True]
     assert speaking.is_silent
@@ -171,7 +171,7 @@ def test_of_many_questions_each_event_says_which_it_belongs_to(
 def test_when_memory_is_short_answers_come_one_after_another(
     speaking: Speaking, ask: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.together.CACHE_BYTES", 1)
+    monkeypatch.setattr("engine.decode_batch.CACHE_BYTES", 1)
     heard: Heard = {}
     for name in ("a", "b"):
         ask(name, max_tokens=3)

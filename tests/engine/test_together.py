@@ -10,11 +10,14 @@ import pytest
 import torch
 from transformers import DynamicCache, MistralConfig, MistralForCausalLM
 
+from engine.answer_batch import AnswerBatch, Row
 from engine.contract.records import MethodName, Side, Turn
+from engine.decode_batch import DecodeBatch
+from engine.llama_decoder import LlamaDecoder, Tokens
 from engine.methods import get_method
 from engine.models.load import load_tokenizer
-from engine.rows import Row
 from engine.sampling import Decoding, Sampling
+from engine.stock_model import StockModel
 from engine.together import Together
 from engine.tuned_model import TunedModel
 
@@ -24,15 +27,23 @@ CLOSE_TO_A_TIE = 1e-3
 PROMPTS = ["Hi", "Describe the tent.", "Write three lines about a lamp for the shop, please.", "rope " * 12]
 
 
+@pytest.fixture(params=["decoder", "stock"])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways to compute an answer: our own, and that of the libraries."""
+    if request.param == "stock":
+        monkeypatch.setattr("engine.tuned_model.open_decoder", lambda *_: None)
+    return str(request.param)
+
+
 @pytest.fixture
 def model(
-    method_name: MethodName, artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path
+    backend: str, method_name: MethodName, artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path
 ) -> TunedModel:
     return TunedModel(tiny_model_folder, artefact_of(method_name), get_method(method_name).IS_ADAPTER)
 
 
 @pytest.fixture
-def lora(artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path) -> TunedModel:
+def lora(backend: str, artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path) -> TunedModel:
     return TunedModel(tiny_model_folder, artefact_of("lora"), is_adapter=True)
 
 
@@ -56,8 +67,8 @@ def finish(model: TunedModel, arrivals: Sequence[Sequence[Row]]) -> None:
         advance_all(model)
 
 
-def by_place(model: TunedModel, rows: Sequence[Row]) -> dict[Together, list[Row]]:
-    places: dict[Together, list[Row]] = {}
+def by_place(model: TunedModel, rows: Sequence[Row]) -> dict[AnswerBatch, list[Row]]:
+    places: dict[AnswerBatch, list[Row]] = {}
     for row in rows:
         places.setdefault(model.together(row.side), []).append(row)
     return places
@@ -79,7 +90,7 @@ def alone(model: TunedModel, row: Row) -> Decoding:
             }
         ),
     )
-    together = Together(model)
+    together = model.backend.alone()
     together.begin([twin])
     while together.rows:
         together.advance()
@@ -107,16 +118,19 @@ def test_a_draw_depends_on_its_own_seed_and_not_on_its_neighbours(model: TunedMo
         assert row.decoding.token_ids == alone(model, row).token_ids
 
 
-def test_only_what_shares_its_weights_shares_a_pass(model: TunedModel, method_name: MethodName) -> None:
+def test_only_what_shares_its_weights_shares_a_pass(
+    model: TunedModel, method_name: MethodName, backend: str
+) -> None:
     shared = model.together("base") is model.together("tuned")
-    assert shared == (method_name in ("lora", "p-tuning"))
+    assert shared == (backend == "decoder" or method_name in ("lora", "p-tuning"))
 
 
 @torch.inference_mode()
-def test_base_rows_among_tuned_ones_have_the_very_logits_of_an_untouched_model(
-    lora: TunedModel, tiny_model_folder: Path
+def test_base_rows_among_tuned_ones_have_the_very_logits_of_an_untouched_stock_model(
+    artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path
 ) -> None:
-    untouched = TunedModel(tiny_model_folder, None, is_adapter=False)
+    untouched = StockModel(tiny_model_folder, None, False, "cpu")
+    lora = StockModel(tiny_model_folder, artefact_of("lora"), True, "cpu")
     sides: list[Side] = ["base", "base", "tuned", "tuned"]
     ours, theirs = DynamicCache(), DynamicCache()
     for columns in (7, 1, 1):
@@ -147,13 +161,18 @@ def test_what_prompts_begin_with_alike_is_read_once_and_changes_no_answer(
     model: TunedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    logits = model.logits
+    logits, forward = StockModel.logits, LlamaDecoder.forward
 
-    def count(sides: Any, embedded: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def count(self: StockModel, sides: Any, embedded: torch.Tensor, *rest: Any) -> torch.Tensor:
         read.append(embedded.shape[0] * embedded.shape[1])
-        return logits(sides, embedded, *rest)
+        return logits(self, sides, embedded, *rest)
 
-    monkeypatch.setattr(model, "logits", count)
+    def count_tokens(self: LlamaDecoder, tokens: Tokens) -> torch.Tensor:
+        read.append(len(tokens.ids))
+        return forward(self, tokens)
+
+    monkeypatch.setattr(StockModel, "logits", count)
+    monkeypatch.setattr(LlamaDecoder, "forward", count_tokens)
     rows = [
         model.start(side, prompt, Sampling(max_tokens=16), FEW_SHOT)
         for prompt in ("Hi", "Describe the tent.", "A lamp?", "Hi")
@@ -200,8 +219,15 @@ def test_a_model_that_looks_back_only_so_far_answers_the_same_in_company(
 # --- memory -------------------------------------------------------------------------------------------
 
 
-def test_a_long_neighbour_that_leaves_takes_its_columns_with_it(lora: TunedModel) -> None:
+def test_a_long_neighbour_that_leaves_takes_its_columns_with_it(
+    artefact_of: Callable[[MethodName], Path],
+    tiny_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.tuned_model.open_decoder", lambda *_: None)
+    lora = TunedModel(tiny_model_folder, artefact_of("lora"), is_adapter=True)
     together = lora.together("base")
+    assert isinstance(together, Together)
     long, short = (lora.start("base", prompt, Sampling(max_tokens=30)) for prompt in ("word " * 30, "Hi"))
     together.begin([long, short])
     wide = together._batch.mask.shape[1]
@@ -215,9 +241,45 @@ def test_a_long_neighbour_that_leaves_takes_its_columns_with_it(lora: TunedModel
 def test_answers_wait_for_room_but_a_single_one_never(
     lora: TunedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.together.CACHE_BYTES", 1)
+    for module in ("together", "decode_batch"):
+        monkeypatch.setattr(f"engine.{module}.CACHE_BYTES", 1)
     first, second = (lora.start("base", "Hi", Sampling(max_tokens=4)) for _ in range(2))
     together = lora.together("base")
     assert together.has_room_for([first])
     together.begin([first])
     assert not together.has_room_for([second])
+
+
+def test_a_pass_that_fails_leaves_no_pages_behind(
+    artefact_of: Callable[[MethodName], Path], tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = TunedModel(tiny_model_folder, artefact_of("lora"), is_adapter=True)
+    batch = lora.together("base")
+    assert isinstance(batch, DecodeBatch)
+    first = lora.start("base", "word " * 20, Sampling(max_tokens=12))
+    second = lora.start("base", "word " * 20 + "again", Sampling(max_tokens=12))
+    batch.begin([first])
+    used = dict(batch._decoder.cache._uses)
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr(LlamaDecoder, "forward", lambda *_: 1 / 0)
+        batch.begin([second])
+    assert batch._decoder.cache._uses == used
+    while batch.rows:
+        batch.advance()
+    assert first.decoding.token_ids == alone(lora, first).token_ids
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        batch.begin([second])
+        patch.setattr(LlamaDecoder, "forward", lambda *_: 1 / 0)
+        batch.advance()
+    assert not batch.rows
+
+
+def test_long_prompts_are_read_in_parts_and_answered_the_same(
+    lora: TunedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = start_all(lora, Sampling(max_tokens=20))
+    expected = [alone(lora, row) for row in rows]
+    monkeypatch.setattr("engine.decode_batch.PASS_TOKENS", 25)
+    finish(lora, [rows])
+    for row, one in zip(rows, expected, strict=True):
+        assert row.decoding.token_ids == one.token_ids or one.margin < CLOSE_TO_A_TIE
