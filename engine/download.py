@@ -20,6 +20,7 @@ from typing import Any
 from engine.contract.records import BaseModelInfo, MethodName, Recipe
 from engine.methods import get_method
 from engine.models.bundled import BUNDLED, ORIGINAL
+from engine.models.inspect import read_repetition_penalty
 from engine.opening import FORMAT, FORMAT_VERSION, MANIFEST
 from engine.run_files import ExportOrder
 
@@ -294,6 +295,10 @@ def render_snippet(order: ExportOrder, reference: Sample, end_token_ids: list[in
     question = f'[{{"role": "user", "content": {reference.prompt!r}}}]'
     ends = end_token_ids[0] if len(end_token_ids) == 1 else end_token_ids
     options = f"max_new_tokens={reference.max_tokens}, do_sample=False, eos_token_id={ends}"
+    penalty = read_repetition_penalty(order.base_model_folder)
+    if penalty != 1.0 and _is_adapter(order):
+        # In the exact base's generation_config.json; other copies of the model may lack it.
+        options += f", repetition_penalty={penalty}"
     imports = "from transformers import AutoModelForCausalLM, AutoTokenizer"
     load = f'{_model("model")}, AutoTokenizer.from_pretrained("model")'
     if _is_adapter(order):

@@ -5,8 +5,8 @@ come from a generator of its own, so an answer depends on its seed and its logit
 models, caches, requests or folders. The choice is ours and not `generate()`'s because many answers advance
 together, each token is sent at once, and an answer can be given up between two tokens.
 
-Repetition is not held down here: a penalty would make every answer differ from what stock `generate()` gives
-with the download.
+Repetition is held down as much as the model's generation_config.json says, and in the way stock `generate()`
+does it: so an answer is what the download gives.
 """
 
 from dataclasses import dataclass, field
@@ -89,6 +89,7 @@ class Decoding:
     end_token_ids: frozenset[int]
     text: TextStream
     sampling: Sampling
+    repetition_penalty: float = 1.0
     token_ids: list[int] = field(default_factory=list)
     seconds: float = 0.0
     """Of all steps that it took part in, whoever else did."""
@@ -100,11 +101,23 @@ class Decoding:
 
     def take(self, logits: torch.Tensor, seconds: float) -> Delta:
         """Choose the next token; `logits` are 1-D float32 on the CPU and took `seconds`."""
+        logits = self._hold_down_repetition(logits)
         token = choose_token(logits, self.sampling, self._generator)
         best, second = logits.topk(2).values.tolist()
         self.margin = min(self.margin, best - second)
         self.seconds += seconds
         return self._add(token)
+
+    def _hold_down_repetition(self, logits: torch.Tensor) -> torch.Tensor:
+        """Each token of prompt and answer made less likely, once (Keskar et al. 2019, arXiv 1909.05858)."""
+        if self.repetition_penalty == 1.0:
+            return logits
+        seen = torch.tensor(sorted({*self.prompt_ids, *self.token_ids}))
+        scores = logits[seen]
+        penalised = torch.where(
+            scores < 0, scores * self.repetition_penalty, scores / self.repetition_penalty
+        )
+        return logits.index_copy(0, seen, penalised)
 
     def _add(self, token: int) -> Delta:
         if token in self.end_token_ids:

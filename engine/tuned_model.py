@@ -20,6 +20,7 @@ from engine.light_tokenizer import open_tokenizer
 from engine.llama_decoder import LlamaDecoder
 from engine.llama_weights import Tuning, read_llama, read_tuning
 from engine.loading import load_or_fail
+from engine.models.inspect import read_repetition_penalty
 from engine.opening import Refused, check_adapter, check_model
 from engine.sampling import Decoding, Sampling, TextStream
 
@@ -88,6 +89,7 @@ class TunedModel:
         )
         self.tokenizer = load_or_fail(open_tokenizer, base_folder, "model_unusable")
         self.end_token_ids = find_end_tokens(base_folder, self.tokenizer)
+        self._repetition_penalty = read_repetition_penalty(base_folder)
         self._has_tuned_side = artefact is not None
 
     @property
@@ -108,6 +110,7 @@ class TunedModel:
             end_token_ids=self.end_token_ids,
             text=TextStream(self.tokenizer),
             sampling=Sampling(min(sampling.max_tokens, room), sampling.temperature, sampling.seed),
+            repetition_penalty=self._repetition_penalty,
         )
         return Row(side, decoding)
 

@@ -19,6 +19,10 @@ from engine.models.gguf_tokenizer import Special, write_tokenizer
 from engine.models.gguf_weights import Target, write_weights
 
 WEIGHTS = "model.safetensors"
+REPETITION_PENALTY = 1.1
+"""GGUF has no field for it, and small models go in circles without: of ten answers of SmolLM2-135M-Instruct
+to prompts of the sample voice, at temperature 0.5, one repeated a word to its end; with 1.1 none did, and
+with 1.2 they left their subject. Ollama takes 1.1 where its Modelfile says nothing."""
 
 
 def import_gguf(source: Path, folder: Path, progress: Callable[[int, int], None]) -> GgufFile:
@@ -76,9 +80,8 @@ def _special_ids(special: Special) -> dict[str, Any]:
 
 def _generation(special: Special) -> dict[str, Any]:
     ends = special.ends[0] if len(special.ends) == 1 else list(special.ends)
-    return {name: number for name, number in _special_ids(special).items() if number is not None} | {
-        "eos_token_id": ends
-    }
+    ids = {name: number for name, number in _special_ids(special).items() if number is not None}
+    return ids | {"eos_token_id": ends, "repetition_penalty": REPETITION_PENALTY}
 
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:

@@ -143,6 +143,12 @@ def has_chat_template(folder: Path) -> bool:
     return "chat_template" in read_json_if_there(folder, "tokenizer_config.json")
 
 
+def read_repetition_penalty(folder: Path) -> float:
+    """What generation_config.json asks of every answer of this model; 1.0 is none."""
+    penalty = read_json_if_there(folder, "generation_config.json").get("repetition_penalty")
+    return float(penalty) if isinstance(penalty, int | float) and penalty > 0 else 1.0
+
+
 def fingerprint(folder: Path) -> str:
     """sha256 over the sorted (file name, sha256) of the files that decide what the model computes."""
     files = sorted(file for file in folder.iterdir() if file.suffix in LOADED_SUFFIXES and file.is_file())

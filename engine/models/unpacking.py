@@ -30,7 +30,7 @@ from engine.workspace import publish_folder, write_durably
 Progress = Callable[[int, int], None]
 """Told the bytes written so far and in all."""
 
-FORMAT = 2
+FORMAT = 3
 """Grows whenever a file would be unpacked otherwise: an older unpacking is then another folder."""
 # No suffix: what carries a suffix of a model's files counts for the model's fingerprint.
 CERTIFICATE = "CERTIFICATE"

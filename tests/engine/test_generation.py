@@ -5,6 +5,7 @@ that a stream breaks characters, and that a damaged voice takes the process down
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import time
@@ -18,16 +19,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from transformers import RepetitionPenaltyLogitsProcessor
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import MethodName
 from engine.methods import get_method
 from engine.models.load import load_base, load_tokenizer
-from engine.sampling import Sampling, TextStream, choose_token
+from engine.sampling import Decoding, Sampling, TextStream, choose_token
 from engine.tuned_model import LoadedModels, TunedModel
 
 PROMPT = "Describe the tent."
 GREEDY = Sampling(max_tokens=24)
+
+
+def no_text() -> TextStream:
+    class Silent:
+        def decode(self, token_ids: list[int], **options: bool) -> str:
+            return ""
+
+    return TextStream(Silent())
 
 
 @pytest.fixture
@@ -52,6 +62,30 @@ def stock_answer_ids(model: Any, folder: Path) -> list[int]:
         output = model.eval().generate(**inputs, max_new_tokens=GREEDY.max_tokens, do_sample=False)
     ids: list[int] = output[0, inputs["input_ids"].shape[1] :].tolist()
     return [token for token in ids if token != model.config.eos_token_id]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.sampled_from([1.05, 1.1, 1.5]))
+def test_repetition_is_held_down_as_stock_generate_does_it(seed: int, penalty: float) -> None:
+    logits = torch.randn(40, generator=torch.Generator().manual_seed(seed)) * 4
+    decoding = Decoding([3, 5, 3], frozenset({99}), no_text(), GREEDY, repetition_penalty=penalty)
+    decoding.token_ids = [7, 5]
+    stock = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([[3, 5, 3, 7, 5]]), logits[None].clone())
+    decoding.take(logits, seconds=0.0)
+    assert decoding.token_ids[-1] == int(stock[0].argmax())
+    best, second = stock[0].topk(2).values.tolist()
+    assert decoding.margin == pytest.approx(best - second, rel=1e-5)
+
+
+def test_answers_obey_the_repetition_penalty_of_the_base_models_settings(
+    tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model_folder, tmp_path / "held-down")
+    settings = json.loads((folder / "generation_config.json").read_text())
+    (folder / "generation_config.json").write_text(json.dumps(settings | {"repetition_penalty": 1.3}))
+    expected = stock_answer_ids(load_base(folder), folder)
+    assert answer_ids(TunedModel(folder, None, False), "base") == expected
+    assert expected != stock_answer_ids(load_base(tiny_model_folder), tiny_model_folder)
 
 
 # --- whose answer it is -------------------------------------------------------------------------------
