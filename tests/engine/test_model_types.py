@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,25 @@ def test_loss_and_gradients_are_those_of_the_definition(
     model_type: str, method_name: MethodName, make: Make
 ) -> None:
     assert_as_defined(make(model_type), method_name)
+
+
+def test_virtual_tokens_begin_as_words_that_stand_before_the_text(model_type: str, make: Make) -> None:
+    """Gemma enlarges its embeddings on the way in: tokens that are put in behind that must be as large."""
+    folder, batch, words = make(model_type), build_batch(make(model_type)), [70, 71, 72, 73, 74, 75]
+    asked = Recipe(method="p-tuning", virtual_tokens=len(words))
+    recipe = get_method("p-tuning").build_recipe(asked, 100, read_shape(folder))
+    model = get_method("p-tuning").prepare_model(load_base(folder), recipe, words)
+    rows = len(batch.lengths)
+    prompted = replace(
+        batch,
+        input_ids=torch.cat((torch.tensor([words]).expand(rows, -1), batch.input_ids), dim=1),
+        learnt=torch.cat((torch.zeros(rows, len(words), dtype=torch.bool), batch.learnt), dim=1),
+        lengths=tuple(length + len(words) for length in batch.lengths),
+    )
+    with torch.no_grad():
+        expected = by_definition(open_stock(folder), prompted).item()
+        for backend in backends(model):
+            assert backend.loss(batch).item() == pytest.approx(expected, rel=1e-4), type(backend)
 
 
 def test_products_in_bf16_come_near(model_type: str, make: Make) -> None:
