@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from transformers import AutoModelForCausalLM
 from engine.backends import Backend, CpuLlamaBackend, StockBackend
 from engine.batches import Batch, make_batch, sizes, tokenize
 from engine.contract.failures import EngineFailure
-from engine.contract.records import Example, MethodName, Recipe
+from engine.contract.records import METHOD_NAMES, Example, MethodName, Recipe
 from engine.device import Device
 from engine.evaluation import CompletionLoss
 from engine.journal import Commands, Journal
@@ -77,6 +78,17 @@ NO_SYSTEM_ROLE = (
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 Make = Callable[..., Path]
+Pair = tuple[str, MethodName]
+EVERY_KIND_AND_EVERY_METHOD: list[Pair] = [
+    *((kind, "lora") for kind in sorted(MODEL_TYPES)),
+    *((kind, name) for kind in ("llama", "gemma3_text", "phi3") for name in METHOD_NAMES if name != "lora"),
+]
+OTHER_PAIRS = [
+    pytest.param(kind, name, marks=pytest.mark.slow)
+    for kind in sorted(MODEL_TYPES)
+    for name in METHOD_NAMES
+    if (kind, name) not in EVERY_KIND_AND_EVERY_METHOD
+]
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +187,38 @@ def test_loss_and_gradients_are_those_of_the_definition(
     model_type: str, method_name: MethodName, make: Make
 ) -> None:
     assert_as_defined(make(model_type), method_name)
+
+
+def test_virtual_tokens_begin_as_words_that_stand_before_the_text(model_type: str, make: Make) -> None:
+    """Gemma enlarges its embeddings on the way in: tokens that are put in behind that must be as large."""
+    folder, batch, words = make(model_type), build_batch(make(model_type)), [70, 71, 72, 73, 74, 75]
+    asked = Recipe(method="p-tuning", virtual_tokens=len(words))
+    recipe = get_method("p-tuning").build_recipe(asked, 100, read_shape(folder))
+    model = get_method("p-tuning").prepare_model(load_base(folder), recipe, words)
+    rows = len(batch.lengths)
+    prompted = replace(
+        batch,
+        input_ids=torch.cat((torch.tensor([words]).expand(rows, -1), batch.input_ids), dim=1),
+        learnt=torch.cat((torch.zeros(rows, len(words), dtype=torch.bool), batch.learnt), dim=1),
+        lengths=tuple(length + len(words) for length in batch.lengths),
+    )
+    with torch.no_grad():
+        expected = by_definition(open_stock(folder), prompted).item()
+        for backend in backends(model):
+            assert backend.loss(batch).item() == pytest.approx(expected, rel=1e-4), type(backend)
+
+
+def test_products_in_bf16_come_near(model_type: str, make: Make) -> None:
+    model, batch = prepare(make(model_type), "lora"), build_batch(make(model_type))
+    expected = by_definition(model, batch)
+    wanted = learnt_gradients(model, expected)
+    for backend in backends(model, "bf16"):
+        loss = CompletionLoss(model, CPU, "bf16", backend)(batch)
+        assert loss.item() == pytest.approx(expected.item(), rel=0.03), type(backend)
+        found = learnt_gradients(model, loss)
+        apart = sum(float((found[name] - gradient).square().sum()) for name, gradient in wanted.items())
+        whole = sum(float(gradient.square().sum()) for gradient in wanted.values())
+        assert apart < 0.15**2 * whole, type(backend)
 
 
 def test_the_untouched_base_is_the_stock_model(model_type: str, method_name: MethodName, make: Make) -> None:
@@ -389,10 +433,11 @@ def assert_opens(folder: Path, run: RunFolder, method: MethodName, place: Path) 
     assert voice == render_text(ours.tokenizer, answers["tuned"].token_ids)
 
 
+@pytest.mark.parametrize(("kind", "method_name"), [*EVERY_KIND_AND_EVERY_METHOD, *OTHER_PAIRS])
 def test_three_steps_are_learnt_saved_and_opened_with_stock_libraries(
-    model_type: str, method_name: MethodName, make: Make, workspace: Workspace, tmp_path: Path
+    kind: str, method_name: MethodName, make: Make, workspace: Workspace, tmp_path: Path
 ) -> None:
-    folder = make(model_type)
+    folder = make(kind)
     before = fingerprint(folder)
     run, _ = train(folder, method_name, workspace)
     assert_opens(folder, run, method_name, tmp_path / "opened")
@@ -480,3 +525,18 @@ def test_an_untied_head_is_saved_and_opened(
     folder = make("qwen2", tie_word_embeddings=False)
     run, _ = train(folder, name, workspace)
     assert_opens(folder, run, name, tmp_path / "opened")
+
+
+@pytest.mark.slow
+def test_a_trainers_process_tunes_every_kind(
+    model_type: str, method_name: MethodName, make: Make, order_run: Callable[..., Any], tmp_path: Path
+) -> None:
+    folder = make(model_type)
+    ordered = order_run(method_name, epochs=3, batch_size=8, virtual_tokens=6, rank=4)
+    changes = {"base_model_folder": folder, "base_model_fingerprint": fingerprint(folder)}
+    ordered.order = ordered.order.model_copy(update=changes)
+    ordered.write_order()
+    result = ordered.train()
+    assert result is not None
+    assert (result.outcome, result.steps) == ("succeeded", 3)
+    assert_opens(folder, ordered.folder, method_name, tmp_path / "opened")
