@@ -29,8 +29,8 @@ RUNS_TO_LEARN = 3
 RUNS_REMEMBERED = 5
 CORRECTION_LIMITS = (0.4, 2.5)
 
-# Of the planned steps, what a run takes that may stop early. The defaults plan as many as a voice needs: on the
-# sample voice with the model in the box every method took all of them; smaller sets of odder texts stop sooner.
+# Of the planned steps, what a run takes that may stop early. The defaults plan as many as a voice needs: on
+# the sample voice with the model in the box every method took all of them.
 TYPICAL_SHARE: dict[MethodName, float] = {
     "last-layers": 0.95,
     "all-layers": 0.95,
