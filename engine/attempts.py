@@ -60,9 +60,7 @@ def start_attempt(
     """A trainer on the run's newest attempt; None while something else holds the run's lock."""
     folder = workspace.run(run.id)
     folder.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # A run keeps the brief that it began with.
-    brief = _read_brief(folder) or compose_brief(rules)
-    order = _order(workspace, run, dataset, brief)
+    order = _order(workspace, run, dataset, choose_brief(folder, rules))
     write_durably(folder.order, order.model_dump_json(indent=1).encode())
     lock = take_lock(folder.lock)
     if lock is None:
@@ -80,12 +78,12 @@ def read_result(folder: RunFolder, attempt: int) -> Result | None:
     return result if result.attempt == attempt else None
 
 
-def _read_brief(folder: RunFolder) -> str:
-    """That of the run's earlier attempt; empty if there was none."""
+def choose_brief(folder: RunFolder, rules: BrandRules) -> str:
+    """That of the run's earlier attempt, whatever the rules are by now; what they ask for if it has none."""
     try:
         return Order.model_validate_json(folder.order.read_bytes()).brief
     except (OSError, ValidationError):
-        return ""
+        return compose_brief(rules)
 
 
 def _order(workspace: Workspace, run: Run, dataset: Dataset, brief: str) -> Order:

@@ -1,13 +1,16 @@
 """The four methods keep their promises: what learns, what is counted, and an artefact anyone can open."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from engine.contract.records import METHOD_NAMES, MethodName, Recipe
@@ -198,13 +201,52 @@ def test_counting_needs_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
-def test_p_tunings_virtual_tokens_begin_where_the_models_own_tokens_lie():
-    torch.manual_seed(0)
-    base = load_base(SMALL_MODEL)
-    embeddings = base.get_input_embeddings().weight.detach().clone()
-    adapted = get_method("p-tuning").prepare_model(base, Recipe(method="p-tuning", virtual_tokens=20))
+def test_p_tuning_begins_at_what_the_base_makes_of_the_words():
+    base, tokenizer = load_base(SMALL_MODEL), load_tokenizer(SMALL_MODEL)
+    words, asked = (tokenizer(text)["input_ids"] for text in ("Write for our brand.", "Describe the tent."))
     with torch.no_grad():
-        virtual = adapted.prompt_encoder["default"](torch.arange(20))
-    likeness = torch.nn.functional.cosine_similarity(virtual[:, None], embeddings[None], dim=-1)
-    assert likeness.max(dim=1).values.min() > 0.9
-    assert len(set(likeness.argmax(dim=1).tolist())) > 15
+        expected = base(input_ids=torch.tensor([words + asked])).logits[:, len(words) :]
+    recipe = Recipe(method="p-tuning", virtual_tokens=len(words))
+    adapted = get_method("p-tuning").prepare_model(base, recipe, words)
+    with torch.no_grad():
+        begun = adapted.eval()(input_ids=torch.tensor([asked])).logits[:, len(words) :]
+    torch.testing.assert_close(begun, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_rates_fall_with_the_width_of_the_model_but_for_virtual_tokens():
+    narrow, wide = read_shape(SMALL_MODEL), replace(read_shape(SMALL_MODEL), hidden_size=1024)
+    for name in METHOD_NAMES:
+        rates = [
+            get_method(name).build_recipe(Recipe(method=name), 100, shape).learning_rate or 0
+            for shape in (narrow, wide)
+        ]
+        falls = 1 if name == "p-tuning" else 1024 / narrow.hidden_size
+        assert rates[0] == pytest.approx(falls * rates[1], rel=0.05)
+
+
+def test_virtual_tokens_never_take_more_than_a_quarter_of_the_window():
+    shape = replace(read_shape(SMALL_MODEL), window_tokens=256)
+    recipe = get_method("p-tuning").build_recipe(Recipe(method="p-tuning"), 100, shape)
+    assert recipe.virtual_tokens == 64
+
+
+@pytest.mark.parametrize("name", ["last-layers", "all-layers"])
+def test_layers_are_stored_in_the_number_format_of_their_base(
+    name: MethodName, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    base = shutil.copytree(tiny_model_folder, tmp_path / "base")
+    load_base(tiny_model_folder, torch.bfloat16).save_pretrained(base)
+    method, model = get_method(name), prepare(name, base)
+    learn_something(model)
+    learnt = logits(model, base)
+    method.save_artefact(model, base, tmp_path / "artefact")
+    weights = load_file(next((tmp_path / "artefact").glob("*.safetensors")))
+    assert {weight.dtype for key, weight in weights.items() if "lora_" not in key} == {torch.bfloat16}
+    on_disk = sum(file.stat().st_size for file in (tmp_path / "artefact").iterdir())
+    assert method.artefact_bytes(read_shape(base), build_recipe(name)) == pytest.approx(on_disk, rel=0.15)
+    if method.IS_ADAPTER:
+        again = PeftModel.from_pretrained(load_base(base), tmp_path / "artefact")
+    else:
+        again = load_base(tmp_path / "artefact")
+    assert {weight.dtype for weight in again.parameters()} == {torch.float32}
+    torch.testing.assert_close(logits(again, base), learnt, atol=0.5, rtol=0.02)
