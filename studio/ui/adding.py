@@ -16,6 +16,7 @@ from studio.uploads import keep_upload
 from studio.wording import render_bytes, render_duration
 
 LOOK_SECONDS = 1.0
+SHORT_SECONDS = 5.0
 UPLOAD_MEGABYTES = 400
 FOUND_SHOWN = 8
 FOLDERS_SHOWN = 60
@@ -77,9 +78,9 @@ def _watch(seen: ModelAddition) -> None:
         if now is None or now.state != "checking":
             remember("addition", seen.id)
             st.rerun()
-        passed = "" if now.seconds < LOOK_SECONDS * 3 else f", {render_duration(now.seconds)} so far"
-        with st.spinner(f"Checking {Path(now.path).name}{passed} …"):
-            st.caption("A large model takes a minute or two. You can leave this page; it goes on.")
+        passed = f", {render_duration(now.seconds)} so far" if now.seconds >= SHORT_SECONDS else ""
+        st.markdown(f":material/hourglass_top: Checking **{escape(Path(now.path).name)}**{passed} …")
+        st.caption("A large model takes a minute or two. You can leave this page; it goes on.")
 
 
 # --- the four ways --------------------------------------------------------------------------------------
