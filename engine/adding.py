@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import BaseModelInfo, ModelAddition, NewModel
+from engine.models.catalog import discard_upload
 from engine.processes import Child, start_module, usable_cores
 from engine.workspace import Workspace
 
@@ -107,6 +108,7 @@ class ModelAdder:
         outcome = _TOO_LONG if seconds >= self._limit_seconds else _read_answer(answer)
         if isinstance(outcome, Failure):
             log.info("%s was not added (exit code %s): %s", addition.path, exit_code, outcome.what_happened)
+            discard_upload(self._workspace, Path(addition.path))
         changes: dict[str, object] = (
             {"state": "failed", "failure": outcome}
             if isinstance(outcome, Failure)

@@ -328,7 +328,7 @@ def render_base_ways(order: ExportOrder) -> str:
     return (
         "\n\n".join(
             (
-                "\n## The base model\n",
+                "\n## The base model",
                 f"What was learnt fits {plain(model.title)} alone, as it was tuned on: its fingerprint is\n"
                 f"`{model.fingerprint}`. These are the ways to it.",
                 *((_WAY_INSIDE.format(lines=_three_lines('"base"')),) if order.include_base else ()),

@@ -62,6 +62,11 @@ class Workspace:
         return self.root / "calibrations"
 
     @property
+    def uploads(self) -> Path:
+        """GGUF files that were dropped on a page: copies of ours, which go with their model."""
+        return self.root / "models"
+
+    @property
     def datasets(self) -> Path:
         return self.root / "datasets"
 

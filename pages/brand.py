@@ -26,6 +26,7 @@ from studio.ui.voice_charts import (
     show_voice_chart,
 )
 from studio.ui.waiting import wait_for
+from studio.upload_limit import TABLE_MEGABYTES
 from studio.voice_profile import VoiceProfile, describe_voice
 from studio.voice_summary import summarise_voice
 
@@ -134,6 +135,7 @@ def bring_facts(facts: list[Fact], key: str) -> list[Fact]:
         uploaded = st.file_uploader(
             "A table with two columns: what it is about, and what is true",
             type=list(FILE_TYPES),
+            max_upload_size=TABLE_MEGABYTES,
             key=f"upload-{key}",
         )
     if uploaded is None or recall(f"{key}-file") == uploaded.file_id:

@@ -56,9 +56,10 @@ def show_building(run: Run, seen: Export) -> None:
         export = engine().export(run.id)
         if export.state != seen.state:
             st.rerun()
-        with st.container(key="lead-building"), st.spinner(BUILDING[export.state], show_time=True):
-            st.caption("You can leave this page; it goes on by itself.")
-            st.skeleton(height=40, width=320)
+        with st.container(key="lead-building"):
+            st.markdown(BUILDING[export.state])
+        st.caption("You can leave this page; it goes on by itself.")
+        st.skeleton(height=40, width=320)
 
 
 def show_failed(run: Run, export: Export) -> None:
@@ -197,7 +198,7 @@ st.title("Take it with you", anchor=False)
 run = choose_run(finished_runs(opened.runs), opened.run, "Which run")
 export = get_export(run)
 with_base = choose_content(run, export)
-if export.state == "ready" and with_base != export.includes_base:
+if with_base != export.includes_base:
     offer_other(run, with_base)
 elif export.state == "ready":
     show_ready(run, export)

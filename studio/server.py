@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.contract.failures import HTTP_STATUS, EngineFailure
 from studio.engine_client import EngineClient, connect
 from studio.handshake import prove
-from studio.upload_limit import UploadLimit
+from studio.upload_limit import MODEL_MEGABYTES, UploadLimit
 
 LOOPBACK = "127.0.0.1"
 OWN_NAMES = {"127.0.0.1", "localhost"}
@@ -54,7 +54,7 @@ STREAMLIT_OPTIONS = {
     "server.address": LOOPBACK,
     "server.headless": True,
     "server.showEmailPrompt": False,
-    "server.maxUploadSize": 25,
+    "server.maxUploadSize": MODEL_MEGABYTES,
     "server.maxMessageSize": 50,
     "server.enableStaticServing": False,
     "server.enableAgentApi": False,

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+TABLE_MEGABYTES = 25
+MODEL_MEGABYTES = 400
+"""The largest single file. What is dropped lies in memory, so larger models come by their path."""
 MOST_FILES = 200
 MOST_BYTES = 500_000_000
 _TABS_REMEMBERED = 1_000

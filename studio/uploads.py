@@ -4,6 +4,7 @@ Does not know what is in the file.
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from engine.contract.failures import EngineFailure
@@ -29,7 +30,8 @@ def keep_upload(workspace: Path, name: str, data: memoryview) -> Path:
         part.write_bytes(data)
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise EngineFailure(
             "disk_full",
             f"The file could not be kept ({error.strerror}).",

@@ -223,6 +223,13 @@ def forget_model(workspace: Workspace, name: str) -> None:
     _save(workspace, known)
     if added.unpacking and all(other.folder != added.folder for other in known.values()):
         added.unpacking.remove()
+    discard_upload(workspace, added.path)
+
+
+def discard_upload(workspace: Workspace, path: Path) -> None:
+    """Remove a file that was dropped on a page and belongs to no model; others are not ours."""
+    if path.parent == workspace.uploads and str(path) not in added_paths(workspace):
+        path.unlink(missing_ok=True)
 
 
 def added_paths(workspace: Workspace) -> frozenset[str]:

@@ -12,11 +12,12 @@ from engine.contract.records import FolderListing, FoundModel, ModelAddition, Ne
 from studio.ui.notices import attempt, describe, guard
 from studio.ui.session import engine, forget, recall, remember, workspace
 from studio.ui.text import escape
+from studio.upload_limit import MODEL_MEGABYTES
 from studio.uploads import keep_upload
 from studio.wording import render_bytes, render_duration
 
 LOOK_SECONDS = 1.0
-UPLOAD_MEGABYTES = 400
+SHORT_SECONDS = 5.0
 FOUND_SHOWN = 8
 FOLDERS_SHOWN = 60
 
@@ -77,9 +78,9 @@ def _watch(seen: ModelAddition) -> None:
         if now is None or now.state != "checking":
             remember("addition", seen.id)
             st.rerun()
-        passed = "" if now.seconds < LOOK_SECONDS * 3 else f", {render_duration(now.seconds)} so far"
-        with st.spinner(f"Checking {Path(now.path).name}{passed} …"):
-            st.caption("A large model takes a minute or two. You can leave this page; it goes on.")
+        passed = f", {render_duration(now.seconds)} so far" if now.seconds >= SHORT_SECONDS else ""
+        st.markdown(f":material/hourglass_top: Checking **{escape(Path(now.path).name)}**{passed} …")
+        st.caption("A large model takes a minute or two. You can leave this page; it goes on.")
 
 
 # --- the four ways --------------------------------------------------------------------------------------
@@ -164,15 +165,17 @@ def _open_folder() -> FolderListing | None:
 
 def _show_upload(going_on: bool) -> None:
     st.caption(
-        f"Up to {UPLOAD_MEGABYTES} MB; a copy is kept with your projects. "
+        f"Up to {MODEL_MEGABYTES} MB; a copy is kept with your projects. "
         "For a larger file give its path above: then nothing is copied."
     )
+    # Another key after each file: the one before lies in memory until then.
+    number = recall("models-dropped", 0)
     uploaded = st.file_uploader(
-        "A GGUF file", type=["gguf"], max_upload_size=UPLOAD_MEGABYTES, key="model-upload"
+        "A GGUF file", type=["gguf"], max_upload_size=MODEL_MEGABYTES, key=f"drop-model-{number}"
     )
-    if uploaded is None or going_on or recall("uploaded-model") == uploaded.file_id:
+    if uploaded is None or going_on:
         return
     kept: list[Path] = []
     if attempt(lambda: kept.append(keep_upload(workspace(), uploaded.name, uploaded.getbuffer()))):
-        remember("uploaded-model", uploaded.file_id)
+        remember("models-dropped", number + 1)
         add(str(kept[0]))

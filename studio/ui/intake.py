@@ -13,6 +13,7 @@ from studio.ui.session import SAMPLE_FILE, recall, remember
 from studio.ui.stepper import OpenProject
 from studio.ui.tables import choose_sheet
 from studio.ui.waiting import wait_for
+from studio.upload_limit import TABLE_MEGABYTES
 
 SMALL_BYTES = 300_000
 
@@ -28,9 +29,10 @@ def bring(opened: OpenProject) -> Source | None:
     uploaded = st.file_uploader(
         "Drop your file here",
         type=list(FILE_TYPES),
+        max_upload_size=TABLE_MEGABYTES,
         key=f"upload-{opened.project.id}",
         help="A table (CSV, Excel, LibreOffice), JSON lines, or plain text with one text in each paragraph. "
-        "Up to 25 MB and 20,000 rows.",
+        f"Up to {TABLE_MEGABYTES} MB and 20,000 rows.",
     )
     if uploaded is not None:
         return Source(uploaded.name, uploaded.getvalue())

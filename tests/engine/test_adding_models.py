@@ -66,6 +66,15 @@ def test_what_cannot_be_tuned_is_refused_in_words_and_not_listed(engine: Any, tm
     assert "empty" not in names(engine)
 
 
+def test_a_dropped_file_goes_with_its_model_and_no_other_file_does(engine: Any, tmp_path: Path) -> None:
+    engine.workspace.uploads.mkdir(exist_ok=True)
+    dropped, own = engine.workspace.uploads / "cut.gguf", tmp_path / "cut.gguf"
+    for file in (dropped, own):
+        assert add(engine, write_gguf(file)).state == "failed"
+    assert not dropped.exists()
+    assert own.exists()
+
+
 @pytest.mark.parametrize("path", ["nowhere/at/all", "/nowhere/at/all", "~nobody/x", "\0", " "])
 def test_only_a_whole_path_that_exists_is_taken(engine: Any, path: str) -> None:
     failure = engine.ask("POST", "/models", {"path": path}, status=404)["failure"]

@@ -22,7 +22,7 @@ import sys
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 assert not any(name.split(".")[0] in ("engine", "studio") for name in sys.modules)
-model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("base"), "adapter")
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("base", dtype="float32"), "adapter")
 tokenizer = AutoTokenizer.from_pretrained("adapter")
 prompt = tokenizer.apply_chat_template([{"role": "user", "content": sys.argv[1]}], add_generation_prompt=True,
                                        return_tensors="pt", return_dict=True)
@@ -120,6 +120,10 @@ def test_a_brand_manager_gets_from_a_table_to_a_checked_download(
     page.get_by_role("button", name="Take this voice with you").click()
     link = page.get_by_role("link", name=re.compile("Download the voice"))
     link.wait_for(timeout=120_000)
+    page.get_by_text(re.compile("^With its base model")).click()
+    expect(link).to_have_count(0)
+    page.get_by_role("button", name="Make it with its base model").click()
+    link.wait_for(timeout=180_000)
     with page.expect_download() as downloading:
         link.click()
     archive = tmp_path / "voice.zip"

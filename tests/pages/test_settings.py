@@ -115,6 +115,15 @@ def test_a_model_is_looked_for_in_the_folders_below_home(pretend_engine, open_pa
     assert pretend_engine.models[-1].path == "/home/ann/models/a.gguf"
 
 
+def test_a_dropped_file_is_kept_and_added(pretend_engine, open_page, tmp_path, monkeypatch):
+    monkeypatch.setenv("VOICEWRIGHT_WORKSPACE", str(tmp_path))
+    app = open_page("settings")
+    app.file_uploader[0].upload("tiny.gguf", b"GGUF" + bytes(60), "application/octet-stream")
+    app.run()
+    assert not app.exception
+    assert pretend_engine.models[-1].path == str(tmp_path / "models" / "tiny.gguf")
+
+
 def test_an_added_model_is_removed_after_a_question_and_the_bundled_one_never(pretend_engine, open_page):
     pretend_engine.models.append(MULTILINGUAL)
     app = open_page("settings")
