@@ -10,6 +10,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 
 SPACE = "▁"
 _NORMAL = 1
+_LONGEST = 512
+"""Characters of a piece that is made of two others; no published tokenizer has one of a hundred."""
 
 
 def build_sentencepiece(
@@ -36,7 +38,7 @@ def _merges(tokens: Sequence[str], scores: Sequence[float], kinds: Sequence[int]
     found = [
         (-score, len(text[:cut]), text[:cut], text[cut:])
         for text, score in pieces.items()
-        for cut in range(1, len(text))
+        for cut in range(1, len(text) if len(text) <= _LONGEST else 0)
         if text[:cut] in pieces and text[cut:] in pieces
     ]
     found.sort(key=lambda merge: merge[0])

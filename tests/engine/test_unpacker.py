@@ -6,8 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf import GGMLQuantizationType as Form
 
 from engine.models.bundled import BUNDLED
+from engine.models.inspect import file_sha256
+from engine.models.unpacking import Unpacking
+from tests.engine.gguf_files import KINDS, byte_level, write_gguf
 
 
 @pytest.fixture
@@ -55,3 +59,31 @@ def test_a_cache_that_cannot_be_written_is_told_and_tried_again_when_asked(
     (tmp_path / "cache").unlink()
     assert engine.ask("POST", "/models/bundled")["state"] == "unpacking"
     wait_for(engine, "ready")
+
+
+def test_a_gguf_file_is_added_over_the_api_and_made_again_when_its_copy_is_gone(
+    engine: Any, tmp_path: Path, bundled_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bundled_model_folder, tmp_path / "cache" / "voicewright" / "models" / BUNDLED.folder.name)
+    file = write_gguf(tmp_path / "harbour.gguf", KINDS["qwen2"], byte_level(), quantise=Form.Q8_0).file
+    engine.start()
+    engine.ask("POST", "/models", {"path": str(file)})
+
+    def added() -> Any:
+        return engine.ask("GET", "/model-additions")[0]
+
+    def models() -> dict[str, Any]:
+        return {model["name"]: model for model in engine.ask("GET", "/models")}
+
+    deadline = time.monotonic() + 60
+    while added()["state"] == "checking" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert added()["state"] == "added", added()
+    info = added()["model"]
+    assert (info["name"], info["quantised_from"], info["licence"]) == ("harbour", "Q8_0", "mit")
+
+    shutil.rmtree(Unpacking.of(file, file_sha256(file)).folder)
+    deadline = time.monotonic() + 60
+    while (listed := models()["harbour"])["problem"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert listed == info
