@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers
 
 SPACE = "▁"
 _MERGED = frozenset({1, 4, 5})
-"""Kinds of tokens that texts are merged to: normal, defined by the maker, unused; not special ones or bytes."""
+"""Kinds of tokens that texts are merged to: normal, defined by the maker, unused."""
 _LONGEST = 512
 """Characters of a piece that is made of two others; no published tokenizer has one of a hundred."""
 

@@ -1,5 +1,6 @@
 """The engine has the bundled model unpacked by itself: at the first start, and whenever it is gone again."""
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -87,3 +88,24 @@ def test_a_gguf_file_is_added_over_the_api_and_made_again_when_its_copy_is_gone(
     while (listed := models()["harbour"])["problem"] and time.monotonic() < deadline:
         time.sleep(0.05)
     assert listed == info
+
+
+def test_a_bit_that_the_disk_flipped_is_mended_at_the_next_start(
+    engine: Any, tmp_path: Path, bundled_model_folder: Path
+) -> None:
+    folder = tmp_path / "cache" / "voicewright" / "models" / BUNDLED.folder.name
+    shutil.copytree(bundled_model_folder, folder)
+    weights = folder / "model.safetensors"
+    times = weights.stat().st_atime_ns, weights.stat().st_mtime_ns
+    with weights.open("r+b") as file:
+        file.seek(100_000_000)
+        flipped = bytes([file.read(1)[0] ^ 1])
+        file.seek(100_000_000)
+        file.write(flipped)
+    os.utime(weights, ns=times)
+    assert BUNDLED.is_complete()
+    engine.start()
+    deadline = time.monotonic() + 90
+    while not BUNDLED.is_intact():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
