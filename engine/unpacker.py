@@ -8,6 +8,7 @@ worker's loop. Does not know who needs a model.
 import json
 import logging
 import os
+import threading
 from typing import IO, Any
 
 from engine.contract.failures import Failure
@@ -42,7 +43,8 @@ class Unpacker:
         self._name = ""
         self._share = 0.0
         self._failures: dict[str, Failure] = {}
-        self._is_checked = False
+        self._check: threading.Thread | None = None
+        self._is_damaged = False
 
     @property
     def is_busy(self) -> bool:
@@ -81,15 +83,20 @@ class Unpacker:
             self._forget()
 
     def _is_there(self, name: str, unpacking: Unpacking) -> bool:
-        """By its sizes and times; what comes with the product the first time by its content as well."""
-        if self._is_checked or name != BUNDLED.name:
+        """By its sizes and times; what comes with the product once by its content too, beside all else."""
+        if name != BUNDLED.name:
             return unpacking.is_complete()
-        self._is_checked = True
-        return unpacking.is_intact()
+        if self._check is None:
+            self._check = threading.Thread(target=self._check_content, name="unpacker", daemon=True)
+            self._check.start()
+        return unpacking.is_complete() and not self._is_damaged
+
+    def _check_content(self) -> None:
+        self._is_damaged = BUNDLED.is_complete() and not BUNDLED.is_intact()
 
     def _start(self, name: str) -> None:
         log.info("the base model %s is unpacked", name)
-        self._name, self._words, self._share = name, b"", 0.0
+        self._name, self._words, self._share, self._is_damaged = name, b"", 0.0, False
         child = start_module(
             MODULE,
             ["unpack", "--workspace", str(self._workspace.root), "--", name],

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer, decoders, models, normalizers
 
 SPACE = "▁"
-_NORMAL = 1
+_MERGED = frozenset({1, 4, 5})
+"""Kinds of tokens that texts are merged to: normal, defined by the maker, unused."""
+_LONGEST = 512
+"""Characters of a piece that is made of two others; no published tokenizer has one of a hundred."""
 
 
 def build_sentencepiece(
@@ -32,11 +35,12 @@ def build_sentencepiece(
 
 def _merges(tokens: Sequence[str], scores: Sequence[float], kinds: Sequence[int]) -> list[tuple[str, str]]:
     """Every way to make a piece out of two, the piece with the highest score first."""
-    pieces = {text: score for text, score, kind in zip(tokens, scores, kinds, strict=True) if kind == _NORMAL}
+    described = zip(tokens, scores, kinds, strict=True)
+    pieces = {text: score for text, score, kind in described if kind in _MERGED}
     found = [
         (-score, len(text[:cut]), text[:cut], text[cut:])
         for text, score in pieces.items()
-        for cut in range(1, len(text))
+        for cut in range(1, len(text) if len(text) <= _LONGEST else 0)
         if text[:cut] in pieces and text[cut:] in pieces
     ]
     found.sort(key=lambda merge: merge[0])

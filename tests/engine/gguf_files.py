@@ -276,13 +276,17 @@ def sentencepiece(adds_space: bool, **changes: Any) -> dict[str, Any]:
     trained.train_from_iterator([SAMPLE], trainer)
     pieces = _vocabulary(trained)["tokens"]
     special = ["<s>", "</s>", "<unk>", "<|turn|>", "<|end|>"]
-    tokens = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *pieces]
+    # As Gemma's makers have defined some.
+    defined = ["\n\n", "<table>", "▁▁", "▁▁▁"]
+    pieces = [piece for piece in pieces if piece not in defined]
+    tokens = [*special, *(f"<0x{byte:02X}>" for byte in range(256)), *pieces, *defined]
     kinds = [CONTROL, CONTROL, UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[NORMAL] * len(pieces)]
+    kinds += [USER_DEFINED] * len(defined)
     return {
         "model": "llama",
         "pre": "default",
         "tokens": tokens,
-        "scores": [0.0] * 261 + [-float(rank) for rank in range(len(pieces))],
+        "scores": [0.0] * 261 + [-float(rank) for rank in range(len(pieces) + len(defined))],
         "token_type": kinds,
         "bos_token_id": 0,
         "eos_token_id": 1,

@@ -1,5 +1,6 @@
 """A model of every architecture comes out of its GGUF file as it went in, with llama.cpp as the judge."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from gguf import GGMLQuantizationType as Form
 
 from engine.models.check import check_folder
 from engine.models.gguf_import import import_gguf
-from tests.engine.gguf_files import KINDS, Written, byte_level, readable, write_gguf
+from tests.engine.gguf_files import KINDS, LLAMA3, Written, byte_level, readable, write_gguf
 from tests.engine.llama_cpp import llama_cpp
 
 
@@ -73,3 +74,18 @@ def test_every_common_number_format_is_read(form: Form, tmp_path: Path) -> None:
     )
     reference = torch.tensor(gguf.dequantize(stored.data, stored.tensor_type)).to(torch.bfloat16).float()
     assert torch.equal(model.model.layers[1].mlp.up_proj.weight, reference)
+
+
+def test_a_llama_whose_attention_looks_back_so_far_only_is_a_mistral(tmp_path: Path) -> None:
+    window = {"head_dim": 32, "sliding_window": 8}
+    kind = replace(KINDS["mistral"], options=window, metadata={"attention.sliding_window": 8})
+    written = write_gguf(tmp_path / "tiny.gguf", kind, readable())
+    model = bring_in(written, tmp_path / "folder")
+    assert (model.config.model_type, model.config.sliding_window) == ("mistral", 8)
+    ids = [(7 * place) % 300 + 5 for place in range(24)]
+    assert greedy(model, ids, 4) == greedy(written.model, ids, 4)
+
+
+def test_the_rope_scaling_of_llama_3_is_recovered(tmp_path: Path) -> None:
+    model = bring_in(write_gguf(tmp_path / "tiny.gguf", KINDS["llama3"], readable()), tmp_path / "folder")
+    assert dict(model.config.rope_parameters) == LLAMA3

@@ -29,9 +29,9 @@ GAPS = [" ", " ", " ", " ", "  ", "\n", "\n\n", "\t", " \n ", "\r\n", "", "   ",
 def texts() -> list[str]:
     """200 texts with numbers, several scripts, and every kind of space."""
     chance = random.Random(5)
-    return [
+    return ["  a", "a   b\n\nc <table>x", "<table> a", "▁▁ a"] + [
         "".join(chance.choice(WORDS) + chance.choice(GAPS) for _ in range(chance.randint(1, 25)))
-        for _ in range(200)
+        for _ in range(196)
     ]
 
 
@@ -116,6 +116,16 @@ def test_a_sentencepiece_tokenizer(adds_space: bool, tmp_path: Path) -> None:
     for text in texts():
         options = {"add_special_tokens": False}
         assert theirs(text, **options)["input_ids"] == ours_light(text, **options)["input_ids"], text
+
+
+def test_padding_of_the_vocabulary_is_no_token(tmp_path: Path) -> None:
+    tokenizer = byte_level()
+    count = len(tokenizer["tokens"])
+    padding = [f"[PAD{number}]" for number in range(count, count + 8)]
+    kinds = [*tokenizer["token_type"], *[5] * len(padding)]
+    _, folder = unpacked(tmp_path, tokenizer | {"tokens": tokenizer["tokens"] + padding, "token_type": kinds})
+    assert json.loads((folder / "config.json").read_text())["vocab_size"] == count + 8
+    assert len(load_tokenizer(folder)) == len(open_tokenizer(folder)) == count
 
 
 def test_all_tokens_that_end_an_answer_are_kept(tmp_path: Path) -> None:

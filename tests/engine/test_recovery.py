@@ -127,6 +127,31 @@ def make_worker(workspace: Workspace, store: Store, patience: Patience) -> Worke
     return Worker(workspace, store, Curves(), exporter, calibrator, Unpacker(workspace), patience)
 
 
+class BusyUnpacker(Unpacker):
+    """Unpacks without end."""
+
+    @property
+    def is_busy(self) -> bool:
+        return True
+
+    def tick(self) -> None:
+        pass
+
+
+def test_a_run_waits_while_a_base_model_is_unpacked(
+    workspace: Workspace, tiny_model_folder: Path, examples: list[Example]
+) -> None:
+    add_local_model(workspace, tiny_model_folder)
+    store = Store(workspace.database)
+    run_id = queue_run(workspace, store, examples, epochs=1)
+    worker = make_worker(workspace, store, Patience())
+    worker._unpacker = BusyUnpacker(workspace)
+    worker.start()
+    time.sleep(1.0)
+    assert store.get_run(run_id).state == "queued"
+    worker.close()
+
+
 def queue_run(workspace: Workspace, store: Store, examples: list[Example], epochs: int) -> str:
     project = store.add_project(NewProject(name="Ahoy"))
     dataset = Dataset(

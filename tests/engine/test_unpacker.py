@@ -1,13 +1,18 @@
 """The engine has the bundled model unpacked by itself: at the first start, and whenever it is gone again."""
 
+import os
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf import GGMLQuantizationType as Form
 
 from engine.models.bundled import BUNDLED
+from engine.models.inspect import file_sha256
+from engine.models.unpacking import Unpacking
+from tests.engine.gguf_files import KINDS, byte_level, write_gguf
 
 
 @pytest.fixture
@@ -55,3 +60,52 @@ def test_a_cache_that_cannot_be_written_is_told_and_tried_again_when_asked(
     (tmp_path / "cache").unlink()
     assert engine.ask("POST", "/models/bundled")["state"] == "unpacking"
     wait_for(engine, "ready")
+
+
+def test_a_gguf_file_is_added_over_the_api_and_made_again_when_its_copy_is_gone(
+    engine: Any, tmp_path: Path, bundled_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(bundled_model_folder, tmp_path / "cache" / "voicewright" / "models" / BUNDLED.folder.name)
+    file = write_gguf(tmp_path / "harbour.gguf", KINDS["qwen2"], byte_level(), quantise=Form.Q8_0).file
+    engine.start()
+    engine.ask("POST", "/models", {"path": str(file)})
+
+    def added() -> Any:
+        return engine.ask("GET", "/model-additions")[0]
+
+    def models() -> dict[str, Any]:
+        return {model["name"]: model for model in engine.ask("GET", "/models")}
+
+    deadline = time.monotonic() + 60
+    while added()["state"] == "checking" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert added()["state"] == "added", added()
+    info = added()["model"]
+    assert (info["name"], info["quantised_from"], info["licence"]) == ("harbour", "Q8_0", "mit")
+
+    shutil.rmtree(Unpacking.of(file, file_sha256(file)).folder)
+    deadline = time.monotonic() + 60
+    while (listed := models()["harbour"])["problem"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert listed == info
+
+
+def test_a_bit_that_the_disk_flipped_is_mended_at_the_next_start(
+    engine: Any, tmp_path: Path, bundled_model_folder: Path
+) -> None:
+    folder = tmp_path / "cache" / "voicewright" / "models" / BUNDLED.folder.name
+    shutil.copytree(bundled_model_folder, folder)
+    weights = folder / "model.safetensors"
+    times = weights.stat().st_atime_ns, weights.stat().st_mtime_ns
+    with weights.open("r+b") as file:
+        file.seek(100_000_000)
+        flipped = bytes([file.read(1)[0] ^ 1])
+        file.seek(100_000_000)
+        file.write(flipped)
+    os.utime(weights, ns=times)
+    assert BUNDLED.is_complete()
+    engine.start()
+    deadline = time.monotonic() + 90
+    while not BUNDLED.is_intact():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
