@@ -16,6 +16,11 @@ from studio.ui.text import escape, show_text
 from studio.wording import render_bytes, render_duration, render_duration_range
 
 LOOK_SECONDS = 1.0
+CONTENTS = {
+    False: ("Adapter only", "For whoever has the base model, or gets it from this studio."),
+    True: ("With its base model", "Works offline anywhere; nothing else is needed."),
+}
+"""By whether the base model is inside: the choice, and whom it is for."""
 BUILDING = {
     "building": "Putting the download together …",
     "checking": "Checking it: a fresh program opens your download with the standard libraries "
@@ -78,27 +83,23 @@ def choose_content(run: Run, export: Export) -> bool:
     """Whether the base model shall be inside: the adapter alone, unless the person says otherwise."""
     if is_whole(run):
         return export.includes_base
-    labels = {choice: name_choice(run, export, choice) for choice in (False, True)}
+    # A label must not change while it is chosen, so the size, first counted and then measured, stands below.
     return st.radio(
         "What shall be inside",
-        list(labels),
+        list(CONTENTS),
         index=int(export.includes_base),
-        format_func=lambda choice: labels[choice],
-        captions=[
-            "For whoever has the base model, or gets it from this studio.",
-            "Works offline anywhere; nothing else is needed.",
-        ],
+        format_func=lambda with_base: CONTENTS[with_base][0],
+        captions=[f"{say_size(run, export, one)}{sentence}" for one, (_, sentence) in CONTENTS.items()],
         key=f"content-{run.id}-{export.includes_base}",
         help=explain("adapter"),
     )
 
 
-def name_choice(run: Run, export: Export, with_base: bool) -> str:
-    """ "Adapter only — 20 MB": measured once it is made, worked out before."""
+def say_size(run: Run, export: Export, with_base: bool) -> str:
+    """ "20 MB. ": measured once it is made, worked out before."""
     size = export.bytes if export.includes_base == with_base and export.state == "ready" else None
     size = size or estimate_bytes(run.estimate, with_base)
-    label = "With its base model" if with_base else "Adapter only"
-    return f"{label} — {render_bytes(size)}" if size else label
+    return f"{render_bytes(size)}. " if size else ""
 
 
 def estimate_bytes(estimate: Estimate | None, with_base: bool) -> int | None:

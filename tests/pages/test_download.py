@@ -55,7 +55,8 @@ def test_the_adapter_alone_is_made_and_the_engineer_is_told_where_the_base_is(pr
 def test_both_sizes_are_said_before_and_the_other_is_made_on_request(pretend_engine, open_page):
     run, app = open_download(pretend_engine, open_page)
     (choice,) = app.radio
-    assert choice.options == ["Adapter only — 700 KB", "With its base model — 272 MB"]
+    assert choice.options == ["Adapter only", "With its base model"]
+    assert [caption.split(".")[0] for caption in choice.proto.captions] == ["700 KB", "272 MB"]
     choice.set_value(True)
     app.run()
     assert not links(app), "what was made is not what was chosen"
@@ -82,6 +83,6 @@ def test_an_estimate_of_an_earlier_version_gives_both_sizes_too(pretend_engine, 
     export = READY_EXPORT.model_copy(update={"includes_base": True, "bytes": 24_800_000})
     pretend_engine.runs[run.id] = run.model_copy(update={"estimate": old, "export": export})
     app = open_page("download", project=project.id, run=run.id)
-    assert app.radio[0].options == ["Adapter only — 700 KB", "With its base model — 25 MB"]
+    assert [caption.split(".")[0] for caption in app.radio[0].proto.captions] == ["700 KB", "25 MB"]
     assert app.radio[0].value is True
     assert links(app) == [f"/download/{run.id}"]
