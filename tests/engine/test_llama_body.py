@@ -52,7 +52,7 @@ def build_model(method: MethodName, config: LlamaConfig | None = None) -> Any:
     )
     model = get_method(method).prepare_model(base, recipe)
     for name, parameter in model.named_parameters():
-        if "lora_B" in name and parameter.requires_grad:
+        if ("lora_B" in name or "mlp_head.4" in name) and parameter.requires_grad:
             torch.nn.init.normal_(parameter, std=0.1)
     return model
 
