@@ -9,7 +9,7 @@ from gguf import GGMLQuantizationType as Form
 
 from engine.models.check import check_folder
 from engine.models.gguf_import import import_gguf
-from tests.engine.gguf_files import KINDS, LLAMA3, Written, byte_level, readable, write_gguf
+from tests.engine.gguf_files import KINDS, LLAMA3, SCALES, Written, byte_level, readable, write_gguf
 from tests.engine.llama_cpp import llama_cpp
 
 
@@ -89,3 +89,21 @@ def test_a_llama_whose_attention_looks_back_so_far_only_is_a_mistral(tmp_path: P
 def test_the_rope_scaling_of_llama_3_is_recovered(tmp_path: Path) -> None:
     model = bring_in(write_gguf(tmp_path / "tiny.gguf", KINDS["llama3"], readable()), tmp_path / "folder")
     assert dict(model.config.rope_parameters) == LLAMA3
+
+
+@pytest.mark.parametrize("form", list(SCALES))
+def test_the_formats_that_most_files_have_are_read_as_llama_cpp_reads_them(
+    form: Form, tmp_path: Path
+) -> None:
+    """It rounds activations to 8 bits, so log-probabilities differ by some hundredths."""
+    sizes = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 2}
+    written = write_gguf(
+        tmp_path / "tiny.gguf", replace(KINDS["llama"], options=sizes), readable(), quantise=form
+    )
+    model = bring_in(written, tmp_path / "folder")
+    ids = [(7 * place) % 300 + 5 for place in range(24)]
+    with llama_cpp(written.file) as judge:
+        theirs = judge.greedy(ids, 4)
+    ours = greedy(model, ids, 4)
+    assert [token for token, _ in ours] == [token for token, _ in theirs]
+    assert [score for _, score in ours] == pytest.approx([score for _, score in theirs], abs=0.1)
