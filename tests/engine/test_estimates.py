@@ -293,13 +293,13 @@ def test_the_counted_batches_hold_as_much_padding_as_the_trainers() -> None:
 
 
 def test_numbers_that_torch_keeps_from_being_imported_are_the_trainers() -> None:
-    from engine import batches, estimates, evaluation, training, work
+    from engine import backends, batches, estimates, training, work
     from engine.device import ATTENTION_BLOCK, DTYPES, ROWS_MULTIPLE, SCORES_AT_ONCE
 
     assert work.BATCHES_PER_GROUP == batches._BATCHES_PER_GROUP
     assert work.EVALUATION_TOKENS == batches._EVALUATION_TOKENS
     assert work.LENGTH_MULTIPLE == batches.LENGTH_MULTIPLE
-    assert work.HEAD_MULTIPLE == evaluation._HEAD_MULTIPLE
+    assert work.HEAD_MULTIPLE == backends._HEAD_MULTIPLE
     for precision, dtype in DTYPES.items():
         assert work.ROWS_MULTIPLE[precision] == ROWS_MULTIPLE[dtype]
         assert work.ATTENTION_BLOCK[precision] == ATTENTION_BLOCK[dtype]
