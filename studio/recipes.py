@@ -62,8 +62,8 @@ METHOD_TEXTS: dict[MethodName, MethodText] = {
     ),
     "p-tuning": MethodText(
         title="P-tuning",
-        sentence="Leaves the model untouched and learns a short hidden introduction that it reads "
-        "before every prompt.",
+        sentence="Leaves the model untouched and learns a hidden introduction that it reads before every "
+        "prompt. It begins as your rules and a few of your examples.",
         good_at="The smallest download; the model cannot forget anything.",
         less_good_at="Strong voices: it can only steer what the base model already knows how to write.",
         download="An adapter of a few kilobytes to megabytes.",
