@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from engine.contract.records import Estimate, Metric
+from tests.base_models import SMALL_MODEL
 from tests.benchmarks.estimates import Outcome, Told, do_hold
 from tests.benchmarks.measuring import Run
 from tests.benchmarks.parity import strays
 from tests.benchmarks.table import find_strayed, render_ratios, summarize
+from tests.benchmarks.voices import VOICES, choose_shots, read_voice
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -87,6 +89,25 @@ def test_estimates_are_held_against_runs_that_are_cut_short() -> None:
     assert [planned for planned, _ in steps] == ["160", "160"], done.stderr
     assert all(int(taken) < 100 for _, taken in steps)
     assert "Time off by" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_voice_is_measured_before_and_after_and_kept(tmp_path: Path) -> None:
+    kept, sample = tmp_path / "figures.jsonl", str(ROOT / "assets" / "samples" / "outdoor_shop_voice.csv")
+    asked = (sample, "--model", str(SMALL_MODEL), "--rows", "40", "--method", "last-layers")
+    done = call("voices", *asked, "--keep", str(kept), "--answers", "2")
+    assert done.returncode == 0, done.stderr
+    figures = dict(json.loads(line) for line in kept.read_text("utf-8").splitlines())
+    untouched, tuned = figures["outdoor_shop_voice"], figures["outdoor_shop_voice last-layers"]
+    assert tuned["bits_per_byte"] < min(untouched["alone"], untouched["with_shots"])
+    assert done.stdout.count("*untouched:*") == 2
+
+
+def test_the_voices_of_the_table_have_rows_enough() -> None:
+    for file in VOICES:
+        voice = read_voice(file, 200)
+        assert len(voice.train) >= 150 and len(voice.held_out) >= 20
+        assert [turn.role for turn in choose_shots(voice.train)] == ["user", "assistant"] * 3
 
 
 def make_outcome(seconds: float, gigabytes: float = 1.0) -> Outcome:

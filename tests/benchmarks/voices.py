@@ -14,7 +14,7 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -227,21 +227,21 @@ def open_artefact(artefact: Path, base: Path) -> Any:
 # --- Markdown -----------------------------------------------------------------------------------------
 
 
-def render_table(base: Untouched, tunings: Sequence[Tuned]) -> str:
-    """One voice."""
-    lines = [
-        f"**{base.voice}** ({base.examples} examples, {base.held_out} held out): "
-        f"untouched {base.alone:.3f}, with three examples in its prompt {base.with_shots:.3f}",
-        "",
-        "| method | bits per byte | best at step | seconds | memory |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {one.method} | {one.bits_per_byte:.3f} | {one.best_step} of {one.steps} | {one.seconds:.0f} "
-        f"| {one.peak_bytes / 1e9:.1f} GB |"
+HEAD = (
+    "| voice | examples | untouched | 3 examples in its prompt | method | tuned | best step | seconds | GB |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
+
+
+def render_rows(base: Untouched, tunings: Sequence[Tuned]) -> list[str]:
+    """Of one voice."""
+    examples = f"{base.examples} + {base.held_out} held out"
+    voice = f"| {base.voice} | {examples} | {base.alone:.3f} | {base.with_shots:.3f} "
+    return [
+        f"{voice}| {one.method} | {one.bits_per_byte:.3f} | {one.best_step} of {one.steps} "
+        f"| {one.seconds:.0f} | {one.peak_bytes / 1e9:.1f} |"
         for one in tunings
     ]
-    return "\n".join(lines)
 
 
 def render_answers(base: Path, voice: Voice, recipe: Recipe, count: int) -> str:
@@ -274,7 +274,7 @@ class Kept:
         lines = file.read_text("utf-8").splitlines() if file and file.exists() else []
         self._known: dict[str, Any] = dict(json.loads(line) for line in lines)
 
-    def get(self, key: str, measure: Any) -> Any:
+    def get(self, key: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         if key not in self._known:
             self._known[key] = measure()
             if self._file:
@@ -295,6 +295,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--keep", type=Path, help="file of figures to go on from")
     options = parser.parse_args(arguments)
     base, kept = options.model or bundled_folder(), Kept(options.keep)
+    print("\n".join(HEAD))
     for file in options.files:
         voice = read_voice(file, options.rows)
         untouched = kept.get(voice.name, lambda voice=voice: asdict(measure_base(base, voice)))
@@ -305,9 +306,9 @@ def main(arguments: list[str] | None = None) -> None:
             )
             for method in options.method or METHOD_NAMES
         ]
-        print(render_table(Untouched(**untouched), [Tuned(**one) for one in tunings]), flush=True)
-        print()
+        print("\n".join(render_rows(Untouched(**untouched), [Tuned(**one) for one in tunings])), flush=True)
     if options.answers:
+        print()
         voice = read_voice(options.files[0], options.rows)
         print(render_answers(base, voice, Recipe(method="lora"), options.answers))
 
