@@ -81,6 +81,7 @@ class Generator:
             log=log_file,
             threads=usable_cores(),
             talks_back=True,
+            spins=True,
         )
         cap_log(log_file)
         self.lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()

@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import carray, config, njit, prange, set_num_threads, types
 from numba.extending import intrinsic
 
+from engine.kernel_cache import is_kept, load_loops
 from engine.kernels import _FAST, _compiled, _exp, _get, _larger, _part, _sigmoid, norm, swiglu
 from engine.kv_cache import PAGE
 
@@ -25,6 +26,7 @@ _Q, _K, _V, _O, _GATE, _UP, _DOWN = range(len(MAPS))
 _AHEAD = 8192
 """Bytes. Processors fetch ahead by themselves only within 4 KB, which is not enough to keep memory busy."""
 _LINE = 64
+_COMPILE = "import torch; from engine import decode_kernels; decode_kernels.load_here()"
 
 
 class Layers(NamedTuple):
@@ -90,11 +92,19 @@ def attend(joint: Any, layer: int, heads: int, pages: Any, places: Places, out: 
 
 def load() -> None:
     """Load every loop; what has never been compiled on this machine another process compiles."""
-    if not _is_compiled():
-        command = "import torch; from engine import decode_kernels; decode_kernels.load_here()"
-        # Should it fail, this process compiles.
-        subprocess.run([sys.executable, "-P", "-c", command], stdin=subprocess.DEVNULL, check=False)
-    load_here()
+    load_loops(globals(), load_here, _COMPILE, _project_all, _any)
+
+
+def start_compiling() -> "subprocess.Popen[bytes] | None":
+    """Compile in a process of its own, behind everything else, what has never been compiled here."""
+    if is_kept(globals(), _project_all, _any):
+        return None
+    command = [sys.executable, "-P", "-c", f"import os; os.nice(10); {_COMPILE}"]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def _any(_: Any) -> bool:
+    return True
 
 
 def load_here() -> None:
@@ -113,13 +123,6 @@ def load_here() -> None:
     project(one, weight.ctypes.data, False, np.zeros((1, 2), np.float32))
     norm(torch.zeros(1, 2), torch.ones(2), 1.0, torch.zeros(1, 2))
     swiglu(torch.zeros(1, 4), torch.zeros(1, 2))
-
-
-def _is_compiled() -> bool:
-    """Whether this process or an earlier one has compiled the loop that `load_here` comes to last."""
-    loop: Any = _project_all
-    # Of numba's pinned version, which looks there itself; what belongs to other source does not count.
-    return bool(loop.signatures or loop._cache._cache_file._load_index())
 
 
 # --- memory by address ------------------------------------------------------------------------------------

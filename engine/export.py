@@ -122,21 +122,21 @@ def answer_samples(model: TunedModel, tokenizer: Any, examples: list[Example]) -
     we do."""
     window = model.window_tokens // 2
     readable = [example for example in examples if _reads_as_stock(tokenizer, example.prompt, window)]
-    return [_answer(model, example) for example in (readable or examples)[:SAMPLES]]
-
-
-def _answer(model: TunedModel, example: Example) -> Sample:
+    chosen = (readable or examples)[:SAMPLES]
     sampling = Sampling(max_tokens=min(SAMPLE_TOKENS, model.window_tokens // 4))
-    base, _ = model.answer("base", example.prompt, sampling)
-    tuned, decoding = model.answer("tuned", example.prompt, sampling)
-    return Sample(
-        prompt=example.prompt,
-        base=base,
-        tuned=tuned,
-        own=example.completion,
-        max_tokens=sampling.max_tokens,
-        margin=decoding.margin,
-    )
+    base = model.answer_all([("base", example.prompt) for example in chosen], sampling)
+    tuned = model.answer_all([("tuned", example.prompt) for example in chosen], sampling)
+    return [
+        Sample(
+            prompt=example.prompt,
+            base=its_base,
+            tuned=its_tuned,
+            own=example.completion,
+            max_tokens=sampling.max_tokens,
+            margin=decoding.margin,
+        )
+        for example, (its_base, _), (its_tuned, decoding) in zip(chosen, base, tuned, strict=True)
+    ]
 
 
 def _reads_as_stock(tokenizer: Any, prompt: str, max_tokens: int) -> bool:

@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 from engine.device import detect_device
 from engine.speaking import Said, Speaking
+from engine.spinning import spin_while_free
 from engine.tuned_model import LoadedModels
 
 
@@ -53,10 +54,17 @@ def serve(inbox: Inbox, protocol: TextIO) -> None:
     speaking = Speaking(LoadedModels(detect_device().kind))
     _send(protocol, [{"ready": True}])
     while True:
-        for message in inbox.take(wait=speaking.is_silent):
-            said = speaking.cancel(str(message["cancel"])) if "cancel" in message else speaking.ask(message)
-            _tell(protocol, said)
-        _tell(protocol, speaking.advance())
+        _listen(inbox.take(wait=True), speaking, protocol)
+        with spin_while_free():
+            while not speaking.is_silent:
+                _tell(protocol, speaking.advance())
+                _listen(inbox.take(wait=False), speaking, protocol)
+
+
+def _listen(messages: list[dict[str, Any]], speaking: Speaking, protocol: TextIO) -> None:
+    for message in messages:
+        said = speaking.cancel(str(message["cancel"])) if "cancel" in message else speaking.ask(message)
+        _tell(protocol, said)
 
 
 def _tell(protocol: TextIO, said: Iterable[Said]) -> None:

@@ -7,9 +7,6 @@ read or written. `Numbers` are in fp32 or in bf16; all is computed in fp32. Know
 not know layers.
 """
 
-import subprocess
-import sys
-import time
 from typing import Any
 
 import numpy as np
@@ -19,6 +16,8 @@ from numba import config, njit, prange, set_num_threads, types
 from numba.core.event import TimingListener, register
 from numba.extending import intrinsic, overload
 from torch import Tensor
+
+from engine.kernel_cache import load_loops
 
 _FAST = {"reassoc", "nnan", "nsz", "arcp", "contract"}
 _ONE = np.float32(1.0)
@@ -151,18 +150,17 @@ def cross_entropy(scores: Tensor, targets: Tensor, turns: bool) -> Tensor:
 
 
 def load(dtype: torch.dtype) -> None:
-    """Load every loop for Numbers in `dtype`, so that the first step need not wait for it.
-
-    What has never been compiled here another process compiles: the compiler takes 0.4 GB, and keeps it, and
-    numba optimizes what it runs at once otherwise than what it keeps, which adds up in another order.
-    """
-    if not _is_compiled(dtype):
-        begun = time.monotonic()
-        command = f"import torch; from engine import kernels; kernels.load_here({dtype})"
-        # Should it fail, this process compiles.
-        subprocess.run([sys.executable, "-P", "-c", command], stdin=subprocess.DEVNULL, check=False)
-        _compiled_elsewhere.append(time.monotonic() - begun)
-    load_here(dtype)
+    """Load every loop for Numbers in `dtype`, so that the first step need not wait for it."""
+    scores = types.uint16 if dtype == torch.bfloat16 else types.float32
+    command = f"import torch; from engine import kernels; kernels.load_here({dtype})"
+    waited = load_loops(
+        globals(),
+        lambda: load_here(dtype),
+        command,
+        _cross_entropy,
+        lambda signature: signature[0].dtype == scores,
+    )
+    _compiled_elsewhere.append(waited)
 
 
 def load_here(dtype: torch.dtype) -> None:
@@ -186,17 +184,6 @@ def load_here(dtype: torch.dtype) -> None:
 def compiling_seconds() -> float:
     """How long this process has compiled, or waited for it: 0 where an earlier one had compiled all."""
     return sum(_compiled_elsewhere) + (float(_compiling.duration) if _compiling.done else 0.0)
-
-
-def _is_compiled(dtype: torch.dtype) -> bool:
-    """Whether this process or an earlier one has compiled the loop that `load_here` comes to last."""
-    loop: Any = _cross_entropy
-    scores = types.uint16 if dtype == torch.bfloat16 else types.float32
-    if any(signature[0].dtype == scores for signature in loop.signatures):
-        return True
-    # Of numba's pinned version, which looks there itself; what belongs to other source does not count.
-    kept = loop._cache._cache_file._load_index()
-    return any(signature[0].dtype == scores for signature, *_ in kept)
 
 
 def _array(tensor: Tensor) -> Any:

@@ -412,12 +412,12 @@ def main(argv: list[str]) -> int:
     except Refused as refused:
         result, code = {"failure": refused.failure}, 2
     except OSError as error:
-        result, code = {"failure": _place_failure(error)}, 2
+        result, code = {"failure": place_failure(error)}, 2
     print(json.dumps(result))
     return code
 
 
-def _place_failure(error: OSError) -> dict[str, str]:
+def place_failure(error: OSError) -> dict[str, str]:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         what, remedy = "The disk is full, so the download could not be unpacked.", "Free some space."
         return Refused("disk_full", what, remedy).failure

@@ -143,11 +143,13 @@ def start_module(
     lock: int | None = None,
     talks_back: bool = False,
     trains: bool = False,
+    spins: bool = False,
 ) -> Child:
     """Run `python -m module` with an allow-listed environment; its stdin is a channel, its words go to `log`.
 
     The child takes `lock` over: it is free again when the child and all that it started are gone. With
-    `talks_back` its stdout is a pipe. `trains` is for what takes thousands of equal steps.
+    `talks_back` its stdout is a pipe. `trains` is for what takes thousands of equal steps,
+    `spins` for what looks out for neighbours of its threads (`spinning.py`).
     """
     ours, theirs = socket.socketpair()
     try:
@@ -156,7 +158,7 @@ def start_module(
                 # -P: the folder it runs in must not become a place to import from.
                 [sys.executable, "-P", "-u", "-m", module, *arguments],
                 cwd=folder,
-                env=child_environment(threads, trains),
+                env=child_environment(threads, trains, spins),
                 stdin=theirs.fileno(),
                 stdout=subprocess.PIPE if talks_back else words,
                 stderr=words,
@@ -173,7 +175,7 @@ def start_module(
 
 
 def child_environment(
-    threads: int, trains: bool = False, inherited: Mapping[str, str] = os.environ
+    threads: int, trains: bool = False, spins: bool = False, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     kept = {
         name: value
@@ -192,10 +194,12 @@ def child_environment(
             "TOKENIZERS_PARALLELISM": "false",
             # Threads that wait by spinning are slowed down several times over by a neighbour on their cores;
             # those that sleep at once take long to wake. GNU's runtime spins for some ten microseconds first,
-            # in a trainer, which looks out for neighbours (`spinning.py`), for some milliseconds.
+            # in a process that looks out for neighbours (`spinning.py`) for some milliseconds.
             "OMP_WAIT_POLICY": "passive",
-            "GOMP_SPINCOUNT": "100000" if trains else "1000",
+            "GOMP_SPINCOUNT": "100000" if trains or spins else "1000",
             "OMP_NUM_THREADS": str(threads),
+            # Else numba makes the team as large as there are processors, and torch's products with it.
+            "NUMBA_NUM_THREADS": str(threads),
         }
     )
 

@@ -20,6 +20,7 @@ READY = "ready"
 def main() -> None:
     if get_ready(enough=hears_something):
         print(READY)
+        _prepare_answers()
     order = receive(most=2)
     if order is None:
         return
@@ -31,6 +32,13 @@ def main() -> None:
     from engine.training import train
 
     train(RunFolder(assignment.run_folder), assignment.ordered_at)
+
+
+def _prepare_answers() -> None:
+    """While nothing is going on: otherwise the first answer of all would wait for the compiler."""
+    from engine.decode_kernels import start_compiling
+
+    start_compiling()
 
 
 def settle_in(assignment: Assignment, log: int) -> None:

@@ -80,14 +80,20 @@ class TunedModel:
     """Both sides of one run. `artefact` None: the base alone."""
 
     def __init__(
-        self, base_folder: Path, artefact: Path | None, is_adapter: bool, device: str = "cpu"
+        self,
+        base_folder: Path,
+        artefact: Path | None,
+        is_adapter: bool,
+        device: str = "cpu",
+        tokenizer_folder: Path | None = None,
     ) -> None:
+        """`tokenizer_folder`: where the tokenizer lies if not beside the base."""
         if artefact:
             _check_artefact(artefact, is_adapter)
         self.backend: Backend = open_decoder(base_folder, artefact, is_adapter, device) or open_stock(
             base_folder, artefact, is_adapter, device
         )
-        self.tokenizer = load_or_fail(open_tokenizer, base_folder, "model_unusable")
+        self.tokenizer = load_or_fail(open_tokenizer, tokenizer_folder or base_folder, "model_unusable")
         self.end_token_ids = find_end_tokens(base_folder, self.tokenizer)
         self._repetition_penalty = read_repetition_penalty(base_folder)
         self._has_tuned_side = artefact is not None
@@ -125,6 +131,19 @@ class TunedModel:
         while alone.rows:
             pieces += [delta.text for _, delta in alone.advance()]
         return "".join(pieces), row.decoding
+
+    def answer_all(self, asked: Sequence[tuple[Side, str]], sampling: Sampling) -> list[tuple[str, Decoding]]:
+        """The whole answers to prompts of either side, as many side by side as there is room for."""
+        rows = [self.start(side, prompt, sampling) for side, prompt in asked]
+        pieces: dict[Row, list[str]] = {row: [] for row in rows}
+        for batch in dict.fromkeys(self.together(row.side) for row in rows):
+            waiting = [row for row in rows if self.together(row.side) is batch]
+            while waiting or batch.rows:
+                fitting = _fit_in(batch, waiting)
+                waiting = waiting[len(fitting) :]
+                for row, delta in batch.begin(fitting) if fitting else batch.advance():
+                    pieces[row].append(delta.text)
+        return [("".join(pieces[row]), row.decoding) for row in rows]
 
     def _fit(self, prompt: str, max_tokens: int, turns: Sequence[Turn]) -> tuple[list[int], int]:
         """(prompt ids, tokens left for the answer). A long prompt leaves at least a quarter of the window."""
@@ -190,6 +209,16 @@ def open_stock(base_folder: Path, artefact: Path | None, is_adapter: bool, devic
     from engine.stock_model import StockModel
 
     return StockModel(base_folder, artefact, is_adapter, device)
+
+
+def _fit_in(batch: AnswerBatch, waiting: Sequence[Row]) -> list[Row]:
+    """Of the waiting, in order, those for whom there is room now."""
+    fitting: list[Row] = []
+    for row in waiting:
+        if not batch.has_room_for([*fitting, row]):
+            break
+        fitting.append(row)
+    return fitting
 
 
 def find_end_tokens(base_folder: Path, tokenizer: Any) -> frozenset[int]:

@@ -135,15 +135,15 @@ def estimate(options: Namespace) -> int:
 
 
 def compare(options: Namespace) -> int:
-    """Base and tuned answer per prompt, from a download alone; a base that is not inside is found by its
+    """Base and tuned answer to all prompts at once, from a download alone; a base that is not inside is found by its
     weights among the base models of this machine."""
-    command = ["compare", str(options.zip), "--max-tokens", str(options.max_tokens)]
+    command = [str(options.zip), "--max-tokens", str(options.max_tokens)]
     for prompt in options.prompts:
         command += ["--prompt", prompt]
     base = options.base or find_base(options.zip, options.workspace)
     if base:
         command += ["--base", str(base)]
-    summary = _run_engine_module("engine.opening", command)
+    summary = _run_engine_module("engine.comparing", command)
     sentences = [
         f"\n> {answer['prompt']}\n\nbase:  {answer['base']}\n\ntuned: {answer['tuned']}"
         for answer in summary["answers"]

@@ -152,6 +152,8 @@ def test_only_what_trains_keeps_the_memory_it_has_freed() -> None:
     trains, answers = (child_environment(threads=2, trains=trains, inherited={}) for trains in (True, False))
     assert "trim_threshold" in trains["GLIBC_TUNABLES"]
     assert "GLIBC_TUNABLES" not in answers
+    spins = child_environment(threads=2, spins=True, inherited={})
+    assert spins == answers | {"GOMP_SPINCOUNT": trains["GOMP_SPINCOUNT"]}
 
 
 def test_a_file_in_the_folder_of_a_run_is_never_imported(tmp_path: Path) -> None:
