@@ -146,7 +146,10 @@ class Exporter:
 
     def _write_order(self, run: Run, folder: RunFolder) -> bool:
         try:
-            write_durably(folder.export_order, self._order(run).model_dump_json().encode())
+            order = self._order(run).model_dump_json().encode()
+            # First: beside the new order an older report would pass for what is ordered now.
+            folder.export_report.unlink(missing_ok=True)
+            write_durably(folder.export_order, order)
         except (OSError, EngineFailure) as error:
             failure = error.failure if isinstance(error, EngineFailure) else _NOT_MADE
             # What was made before the choice is offered again.

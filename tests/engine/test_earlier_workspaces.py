@@ -61,12 +61,13 @@ class EarlierWorkspace:
         row |= {"recipe": json.dumps(recipe), "estimate": json.dumps(ESTIMATE), "seconds": 60.0}
         names, marks = ", ".join(row), ", ".join("?" for _ in row)
         with self.rows:
+            self.workspace.run(run_id).root.mkdir(parents=True)
             self.rows.execute(f"INSERT INTO runs ({names}) VALUES ({marks})", list(row.values()))  # noqa: S608
         return run_id
 
     def add_download(self, run_id: str) -> bytes:
         folder = self.workspace.run(run_id)
-        folder.artefact.mkdir(parents=True)
+        folder.artefact.mkdir()
         (folder.artefact / "adapter_config.json").write_text("{}")
         (folder.artefact / "adapter_model.safetensors").write_bytes(b"weights")
         archive = b"PK a zip with its base inside"
