@@ -22,7 +22,7 @@ SIDES: tuple[Side, ...] = ("base", "tuned")
 
 
 def compare(archive: Path, prompts: list[str], base: Path | None, sampling: Sampling) -> dict[str, Any]:
-    """Raises Refused for an archive, a base or a prompt that cannot be used, EngineFailure for an artefact."""
+    """Raises Refused for an archive, base or prompt that cannot be used, EngineFailure for an artefact."""
     from engine.tuned_model import TunedModel
 
     with unpacked(archive) as (folder, manifest):

@@ -135,8 +135,10 @@ def estimate(options: Namespace) -> int:
 
 
 def compare(options: Namespace) -> int:
-    """Base and tuned answer to all prompts at once, from a download alone; a base that is not inside is found by its
-    weights among the base models of this machine."""
+    """Base and tuned answer to all prompts at once, from a download alone.
+
+    A base that is not inside is found by its weights among the base models of this machine.
+    """
     command = [str(options.zip), "--max-tokens", str(options.max_tokens)]
     for prompt in options.prompts:
         command += ["--prompt", prompt]
