@@ -26,9 +26,9 @@ from engine.llama_weights import MAPS, LayerWeights, LlamaWeights, LowRank, Tuni
 FEW_ROWS = 16
 """So many rows at most are computed by our own loops, which read each weight once and use it for every row.
 
-More are computed by torch's products, for which weights are widened to fp32 block by block. On two cores with
-AVX-512 and 135M parameters a pass of 4, 8, 16 rows takes 16, 32, 55 ms in the loops and 50, 60, 62 ms in the
-products.
+More are computed by torch's products, for which weights are widened to fp32 block by block. With 135M
+parameters and AVX-512 a pass of 1, 4, 8, 16 rows takes one core 24, 31, 64, 110 ms in the loops, and one of
+4, 8, 16, 40 rows 97, 120, 126, 180 ms in the products.
 """
 _BLOCK_BYTES = 2**21
 """Of widened weights: they are still near when the product reads them."""

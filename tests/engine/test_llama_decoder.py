@@ -17,10 +17,14 @@ from engine.kv_cache import PAGE, Text
 from engine.llama_decoder import LlamaDecoder, Tokens
 from engine.llama_weights import Tuning, read_llama, read_tuning
 from engine.methods import get_method
-from engine.models.load import load_base
+from engine.models.bundled import BUNDLED
+from engine.models.load import load_base, load_tokenizer
+from engine.sampling import Sampling
+from engine.tuned_model import TunedModel
 from tests.base_models import SMALL_MODEL
 from tests.engine.conftest import make_tiny_model
 
+SIDES: tuple[Side, ...] = ("base", "tuned")
 CLOSE = 2e-4
 """Of logits up to some 10: what another order of adding may change."""
 LENGTHS = (3, PAGE, 2 * PAGE + 5, 70)
@@ -171,3 +175,32 @@ def test_what_is_not_exactly_ours_is_left_to_the_libraries(
     (tmp_path / "adapter_config.json").write_text(config, "utf-8")
     assert read_tuning(tmp_path, True, base)
     assert read_tuning(SMALL_MODEL, False, base) is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not BUNDLED.is_complete(), reason="the bundled model is not unpacked here")
+def test_the_bundled_model_answers_as_the_stock_one_does(
+    method_name: MethodName, chance: Callable[[MethodName, Path, Path], Path], tmp_path: Path
+) -> None:
+    artefact = chance(method_name, BUNDLED.folder, tmp_path / "artefact")
+    model = TunedModel(BUNDLED.folder, artefact, get_method(method_name).IS_ADAPTER)
+    prompts = ["Describe our rain jacket for the shop.", "Why is the sky blue?", "Name three uses of a rope."]
+    answers = model.answer_all([(side, prompt) for prompt in prompts for side in SIDES], Sampling(24))
+    stock = load_base(BUNDLED.folder)
+    for prompt, (_, decoding) in zip(prompts, answers[::2], strict=True):
+        expected = stock_answer_ids(stock, BUNDLED.folder, prompt, 24)
+        assert decoding.token_ids == expected or decoding.margin < CLOSE, prompt
+
+
+def stock_answer_ids(model: Any, folder: Path, prompt: str, tokens: int) -> list[int]:
+    inputs = load_tokenizer(folder).apply_chat_template(
+        [{"role": "user", "content": prompt}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
+    )
+    with torch.inference_mode():
+        output = model.eval().generate(**inputs, max_new_tokens=tokens, do_sample=False)
+    ids: list[int] = output[0, inputs["input_ids"].shape[1] :].tolist()
+    return [token for token in ids if token != model.config.eos_token_id]
