@@ -21,8 +21,12 @@ IS_ADAPTER = False
 
 
 def build_recipe(recipe: Recipe, examples: int, shape: ModelShape) -> Recipe:
-    """A fifth of LoRA's rate, which Schulman et al. 2025 ("LoRA Without Regret") put at about ten times that
-    of full tuning."""
+    """With the model in the box on the help desk's voice at 1e-4 and 3 passes, base 3.139 nats per token:
+    1.985 at step 48 of 69 (`tests.benchmarks.voices`); other rates have not been tried at this width.
+
+    A fifth of LoRA's rate, which Schulman et al. 2025 ("LoRA Without Regret") put at about ten times that of
+    full tuning.
+    """
     batch_size = recipe.batch_size or batch_size_for(examples)
     return fill(
         recipe,
