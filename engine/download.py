@@ -96,7 +96,7 @@ def build_content(
     if not _is_adapter(order):
         content |= licence_content(order)
     if order.include_base:
-        content |= base_content(order)
+        content |= base_content(order.base_model_folder, _card_folder(order))
     content["README.md"] = render_readme(order, reference, end_token_ids).encode()
     content["samples.csv"] = render_samples(samples)
     content[MANIFEST] = render_manifest(order, content, reference, end_token_ids)
@@ -115,18 +115,20 @@ def artefact_content(artefact: Path, tokenizer_folder: Path, is_adapter: bool) -
     return content | {f"{folder}/{file.name}": file for file in _matching(tokenizer_folder, _TOKENIZER_FILES)}
 
 
-def base_content(order: ExportOrder) -> Content:
-    """The untouched base with its card and licence, which lie elsewhere for the one that comes with us."""
-    folder = order.base_model_folder
-    cards = BUNDLED.source.parent if order.base_model.is_bundled else folder
+def base_content(folder: Path, cards: Path) -> Content:
+    """The untouched base, and its card and licence, which may lie elsewhere."""
     sources = ((folder, _MODEL_FILES), (folder, _TOKENIZER_FILES), (cards, _CARD_FILES))
     return {f"base/{file.name}": file for place, kind in sources for file in _matching(place, kind)}
 
 
 def licence_content(order: ExportOrder) -> Content:
     """The base's licence beside a whole model, which holds what was made of its weights."""
-    folder = BUNDLED.source.parent if order.base_model.is_bundled else order.base_model_folder
-    return {f"model/{file.name}": file for file in _matching(folder, _LICENCE_FILES)}
+    return {f"model/{file.name}": file for file in _matching(_card_folder(order), _LICENCE_FILES)}
+
+
+def _card_folder(order: ExportOrder) -> Path:
+    """Where the base's card and licence lie: for the one that comes with us, beside its GGUF file."""
+    return BUNDLED.source.parent if order.base_model.is_bundled else order.base_model_folder
 
 
 def _is_adapter(order: ExportOrder) -> bool:

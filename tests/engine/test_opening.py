@@ -77,7 +77,8 @@ def artefact(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) 
 @pytest.fixture
 def files(artefact: Path, tiny_model_folder: Path) -> Files:
     """What is in a good download, to be spoilt."""
-    content = artefact_content(artefact, artefact, is_adapter=True) | base_content(tiny_model_folder)
+    content = artefact_content(artefact, artefact, is_adapter=True)
+    content |= base_content(tiny_model_folder, tiny_model_folder)
     return {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in content.items()}
 
 
