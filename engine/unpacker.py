@@ -60,6 +60,16 @@ class Unpacker:
             return BundledModelState(state="failed", failure=failure)
         return BundledModelState(state="unpacking")
 
+    def is_coming(self, name: str) -> bool:
+        """Whether a model is not unpacked yet and nothing is known to stand in the way."""
+        unpacking = list_unpackings(self._workspace).get(name)
+        return (
+            unpacking is not None
+            and name not in self._failures
+            and unpacking.source.exists()
+            and not unpacking.is_complete()
+        )
+
     def try_again(self) -> BundledModelState:
         """After a failure; otherwise nothing changes."""
         if self._child is None:
@@ -69,6 +79,7 @@ class Unpacker:
     def tick(self) -> None:
         if self._child is not None:
             self._look_after(self._child)
+        if self._child is not None:
             return
         for name, unpacking in list_unpackings(self._workspace).items():
             wanted = name not in self._failures and (name == BUNDLED.name or unpacking.source.exists())

@@ -10,8 +10,11 @@ import pytest
 from gguf import GGMLQuantizationType as Form
 
 from engine.models.bundled import BUNDLED
+from engine.models.catalog import add_local_model, list_unpackings
 from engine.models.inspect import file_sha256
 from engine.models.unpacking import Unpacking
+from engine.unpacker import Unpacker
+from engine.workspace import Workspace
 from tests.engine.gguf_files import KINDS, byte_level, write_gguf
 
 
@@ -109,3 +112,29 @@ def test_a_bit_that_the_disk_flipped_is_mended_at_the_next_start(
     while not BUNDLED.is_intact():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_a_run_waits_for_its_own_model_while_others_are_unpacked(
+    workspace: Workspace,
+    tmp_path: Path,
+    bundled_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between two unpackings nothing may claim the run of the second."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    BUNDLED.folder.parent.mkdir(parents=True)
+    BUNDLED.folder.symlink_to(bundled_model_folder)
+    names = []
+    for name, kind in (("first", "qwen2"), ("second", "llama")):
+        file = write_gguf(tmp_path / f"{name}.gguf", KINDS[kind], byte_level(), quantise=Form.Q8_0).file
+        names.append(add_local_model(workspace, file).name)
+    for name in names:
+        list_unpackings(workspace)[name].remove()
+    unpacker = Unpacker(workspace)
+    deadline = time.monotonic() + 60
+    unpacker.tick()
+    while unpacker.is_busy and time.monotonic() < deadline:
+        time.sleep(0.02)
+        unpacker.tick()
+    assert not any(unpacker.is_coming(name) for name in names)
+    assert all(list_unpackings(workspace)[name].is_complete() for name in names)
