@@ -17,7 +17,8 @@ from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
 from engine.models.folder import unusable
 from engine.models.found import is_gguf
-from engine.models.inspect import file_sha256, fingerprint, has_chat_template, read_shape
+from engine.models.hashes import file_sha256
+from engine.models.inspect import fingerprint, has_chat_template, read_shape
 from engine.models.unpacking import Unpacking
 from engine.workspace import ASSETS, Workspace, write_durably
 

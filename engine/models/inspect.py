@@ -7,13 +7,13 @@ nor transformers: the supervisor asks for shapes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from engine.models.architecture import list_projections, read_sizes
 from engine.models.folder import has_file, read_json, read_json_if_there
+from engine.models.hashes import file_sha256
 from engine.models.weights import Tensor, read_tensors
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
@@ -154,20 +154,3 @@ def fingerprint(folder: Path) -> str:
     files = sorted(file for file in folder.iterdir() if file.suffix in LOADED_SUFFIXES and file.is_file())
     lines = [f"{file.name} {file_sha256(file)}\n" for file in files]
     return sha256("".join(lines).encode()).hexdigest()
-
-
-def file_sha256(file: Path) -> str:
-    """Read once for as long as the file keeps its time and its size."""
-    return _file_sha256(file, *_identity(file))
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=4096)
-def _file_sha256(file: Path, modified: int, size: int) -> str:
-    """`modified` and `size` are there for the cache: a file that kept both is not read again."""
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()

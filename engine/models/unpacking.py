@@ -23,7 +23,7 @@ from platformdirs import user_cache_path
 
 from engine import faults
 from engine.contract.failures import EngineFailure
-from engine.models.inspect import file_sha256
+from engine.models.hashes import file_sha256, keep_sha256, read_sha256
 from engine.processes import take_lock
 from engine.workspace import publish_folder, write_durably
 
@@ -75,7 +75,7 @@ class Unpacking:
         try:
             certified = self._certified()
             return self.is_complete() and all(
-                file_sha256(self.folder / name) == sha256 for name, (_, sha256, _) in certified.items()
+                read_sha256(self.folder / name) == sha256 for name, (_, sha256, _) in certified.items()
             )
         except _DAMAGE:
             return False
@@ -117,6 +117,8 @@ class Unpacking:
             certificate = {"source": self.source_sha256, "files": files}
             write_durably(writing / CERTIFICATE, json.dumps(certificate).encode())
             publish_folder(writing, self.folder)
+        for name, (_, sha256, _) in files.items():
+            keep_sha256(self.folder / name, sha256)
         self._remove_older()
 
     def _certified(self) -> dict[str, list[Any]]:
@@ -162,7 +164,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 def _describe_file(file: Path) -> tuple[int, str, int]:
     size, modified = _identity(file)
-    return size, file_sha256(file), modified
+    return size, read_sha256(file), modified
 
 
 def _identity(file: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType as Form
 
 from engine.models.bundled import BUNDLED
 from engine.models.catalog import add_local_model, list_unpackings
-from engine.models.inspect import file_sha256
+from engine.models.hashes import file_sha256
 from engine.models.unpacking import Unpacking
 from engine.unpacker import Unpacker
 from engine.workspace import Workspace
