@@ -21,6 +21,8 @@ CHAT_TEMPLATE_FILE = "chat_template.jinja"
 _STEADY_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
 # The files that decide what a model computes; a model card may change without making it another model.
 LOADED_SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".model", ".txt"})
+_REPETITION_PENALTIES = (0.5, 3.0)
+"""Beyond these an answer is noise."""
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -144,9 +146,12 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def read_repetition_penalty(folder: Path) -> float:
-    """What generation_config.json asks of every answer of this model; 1.0 is none."""
+    """What generation_config.json asks of every answer of this model; 1.0, for none, if it is no penalty."""
     penalty = read_json_if_there(folder, "generation_config.json").get("repetition_penalty")
-    return float(penalty) if isinstance(penalty, int | float) and penalty > 0 else 1.0
+    if not isinstance(penalty, int | float) or isinstance(penalty, bool):
+        return 1.0
+    lowest, highest = _REPETITION_PENALTIES
+    return float(penalty) if lowest <= penalty <= highest else 1.0
 
 
 def fingerprint(folder: Path) -> str:
