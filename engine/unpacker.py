@@ -28,7 +28,7 @@ _UNKNOWN = Failure(
     code="unexpected",
     what_happened="The base model could not be unpacked.",
     what_you_have="Your projects are safe.",
-    what_to_do="Start Voicewright again; if it fails once more, the file logs/unpacking.log says more.",
+    what_to_do="Try again; if it fails once more, the file logs/unpacking.log says more.",
 )
 
 
