@@ -81,11 +81,11 @@ class Calibrator:
 
     def _start_next(self) -> None:
         with self._lock:
-            if not self._wanted:
+            # The bundled one is wanted still once it is unpacked.
+            ready = (name for name in self._wanted if name != BUNDLED_MODEL or BUNDLED.is_complete())
+            base_model = next(ready, None)
+            if base_model is None:
                 return
-            base_model = self._wanted[0]
-            if base_model == BUNDLED_MODEL and not BUNDLED.is_complete():
-                return  # It is wanted still once it is unpacked.
             if base_model in self._failed or self._is_done(base_model):
                 self._wanted.remove(base_model)
                 return

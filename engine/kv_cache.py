@@ -86,9 +86,20 @@ class PageCache:
 
         Texts of different `kind` never share. At least the last id is left to be read. What the next pass
         will write into full pages is shared by texts that begin before that pass as well: it must read texts
-        in the order in which they began.
+        in the order in which they began. Raises MemoryError, with nothing taken, if no page is left.
         """
         text = Text(list(ids))
+        try:
+            self._take_pages(text, kind)
+            self.reserve(text, len(ids))
+        except BaseException:
+            self.end(text, was_read=False)
+            raise
+        return text
+
+    def _take_pages(self, text: Text, kind: str) -> None:
+        """The full pages of the prompt: those that are known from its beginning on, and new ones after."""
+        ids = text.ids
         digest = kind.encode()
         for start in range(0, (len(ids) - 1) // PAGE * PAGE, PAGE):
             part = np.array(ids[start : start + PAGE], np.int64).tobytes()
@@ -104,8 +115,6 @@ class PageCache:
                 text.shared = start + PAGE
             text.pages.append(page)
             text.digests.append(digest)
-        self.reserve(text, len(ids))
-        return text
 
     def reserve(self, text: Text, positions: int) -> None:
         """Pages for so many positions in all."""

@@ -28,7 +28,7 @@ _UNKNOWN = Failure(
     code="unexpected",
     what_happened="The base model could not be unpacked.",
     what_you_have="Your projects are safe.",
-    what_to_do="Start Voicewright again; if it fails once more, the file logs/unpacking.log says more.",
+    what_to_do="Try again; if it fails once more, the file logs/unpacking.log says more.",
 )
 
 
@@ -40,9 +40,8 @@ class Unpacker:
         self._child: Child | None = None
         self._mouth: IO[bytes] | None = None
         self._words = b""
-        self._name = ""
+        self._unpacking: Unpacking = BUNDLED
         self._share = 0.0
-        self._failures: dict[str, Failure] = {}
         self._check: threading.Thread | None = None
         self._is_damaged = False
 
@@ -52,28 +51,41 @@ class Unpacker:
 
     def state(self) -> BundledModelState:
         """Of the model that comes with the product."""
-        if self._child is not None and self._name == BUNDLED.name:
+        if self._child is not None and self._unpacking == BUNDLED:
             return BundledModelState(state="unpacking", share=self._share)
         if BUNDLED.is_complete():
             return BundledModelState(state="ready", share=1.0)
-        if failure := self._failures.get(BUNDLED.name):
-            return BundledModelState(state="failed", failure=failure)
+        if BUNDLED.failure:
+            return BundledModelState(state="failed", failure=BUNDLED.failure)
         return BundledModelState(state="unpacking")
 
+    def is_coming(self, name: str) -> bool:
+        """Whether a model is not unpacked yet and nothing is known to stand in the way."""
+        unpacking = list_unpackings(self._workspace).get(name)
+        return (
+            unpacking is not None
+            and unpacking.failure is None
+            and unpacking.source.exists()
+            and not unpacking.is_complete()
+        )
+
     def try_again(self) -> BundledModelState:
-        """After a failure; otherwise nothing changes."""
-        if self._child is None:
-            self._failures.clear()
+        """All that failed; otherwise nothing changes. Returns the state of the bundled one."""
+        for unpacking in list_unpackings(self._workspace).values():
+            if self._child is None or unpacking != self._unpacking:
+                unpacking.note_failure(None)
         return self.state()
 
     def tick(self) -> None:
         if self._child is not None:
             self._look_after(self._child)
+        if self._child is not None:
             return
         for name, unpacking in list_unpackings(self._workspace).items():
-            wanted = name not in self._failures and (name == BUNDLED.name or unpacking.source.exists())
-            if wanted and not self._is_there(name, unpacking):
-                self._start(name)
+            if self._is_there(name, unpacking):
+                unpacking.note_failure(None)
+            elif unpacking.failure is None and (name == BUNDLED.name or unpacking.source.exists()):
+                self._start(name, unpacking)
                 return
 
     def close(self) -> None:
@@ -94,9 +106,9 @@ class Unpacker:
     def _check_content(self) -> None:
         self._is_damaged = BUNDLED.is_complete() and not BUNDLED.is_intact()
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, unpacking: Unpacking) -> None:
         log.info("the base model %s is unpacked", name)
-        self._name, self._words, self._share, self._is_damaged = name, b"", 0.0, False
+        self._unpacking, self._words, self._share, self._is_damaged = unpacking, b"", 0.0, False
         child = start_module(
             MODULE,
             ["unpack", "--workspace", str(self._workspace.root), "--", name],
@@ -115,8 +127,8 @@ class Unpacker:
         if exit_code is None:
             return
         if exit_code != 0:
-            log.warning("unpacking the base model %s ended with code %s", self._name, exit_code)
-            self._failures.setdefault(self._name, _UNKNOWN)
+            log.warning("unpacking the base model %s ended with code %s", self._unpacking.name, exit_code)
+            self._unpacking.note_failure(self._unpacking.failure or _UNKNOWN)
         self._forget()
 
     def _forget(self) -> None:
@@ -133,6 +145,6 @@ class Unpacker:
 
     def _hear(self, said: dict[str, Any]) -> None:
         if "failure" in said:
-            self._failures[self._name] = Failure.model_validate(said["failure"])
+            self._unpacking.note_failure(Failure.model_validate(said["failure"]))
         else:
             self._share = said["done"] / said["total"]

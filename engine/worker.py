@@ -153,12 +153,16 @@ class Worker:
     # --- the attempt that runs --------------------------------------------------------------------
 
     def _start_next(self) -> None:
-        """The oldest run in the queue if nothing trains; claimed for good before the process exists."""
+        """The oldest run in the queue if nothing trains; claimed for good before the process exists.
+
+        A run whose model is still to be unpacked keeps its place and lets others go first.
+        """
         # Any run may want the model that is being unpacked, which takes some seconds.
         if self._attempt or self._orphans or self._unpacker.is_busy or self._closing.is_set():
             return
-        waiting = [run for run in self._store.runs_in(["queued"]) if run.desired in ("run", "stop")]
-        claimed = self._store.claim(waiting[0].id) if waiting else None
+        queued = (run for run in self._store.runs_in(["queued"]) if run.desired in ("run", "stop"))
+        first = next((run for run in queued if not self._unpacker.is_coming(run.recipe.base_model)), None)
+        claimed = self._store.claim(first.id) if first else None
         if claimed is None:
             return
         try:

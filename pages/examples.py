@@ -16,6 +16,7 @@ from engine.contract.records import (
     NewDataset,
 )
 from studio.against_model import check_against_model
+from studio.base_models import find_model
 from studio.checkup import Checkup, check_up
 from studio.draft import Draft
 from studio.examples import build_examples
@@ -56,9 +57,12 @@ def open_draft(key: str, examples: Sequence[Example]) -> Draft:
 def examine(opened: OpenProject, draft: Draft) -> Checkup:
     """All checks of the draft as it is now, done once for each of its states and of the brand's rules."""
     client, brand = engine(), engine().brand(opened.project.id)
-    base_model = model_in_use(opened, client.models())
+    models = client.models()
+    base_model = model_in_use(opened, models)
+    info = find_model(models, base_model)
+    model_state = info.fingerprint or info.problem if info else ""
     return wait_for(
-        f"checkup-{draft.id}-{base_model}-{brand.model_dump_json()}",
+        f"checkup-{draft.id}-{base_model}-{model_state}-{brand.model_dump_json()}",
         lambda tell: check_up(
             draft.examples,
             lambda found: check_against_model(client, base_model, found),

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import (
     ACTIVE_STATES,
+    BUNDLED_MODEL,
     FINAL_STATES,
     METHOD_NAMES,
     Columns,
@@ -74,9 +75,9 @@ def tune(options: Namespace) -> int:
     file = ReadFile(options.file)
     file.refuse_if_unusable()
     _refuse_unwritable(options.out)
-    with engine_for(options.workspace) as client, EngineKeeper(options.workspace):
+    with engine_for(options.workspace, options.model) as client, EngineKeeper(options.workspace):
         recipe = Recipe(
-            base_model=_resolve_model(options.model, options.workspace),
+            base_model=_resolve_model(client, options.model, options.workspace),
             method=options.method,
             epochs=options.epochs,
             seed=options.seed,
@@ -97,9 +98,9 @@ def tune(options: Namespace) -> int:
 def check(options: Namespace) -> int:
     """Say what is in a file and what to mend. 2 if it cannot be tuned on."""
     file = ReadFile(options.file)
-    with engine_for(options.workspace) as client:
+    with engine_for(options.workspace, options.model) as client:
         if file.examples:
-            model = _resolve_model(options.model, options.workspace)
+            model = _resolve_model(client, options.model, options.workspace)
             unfit = check_against_model(client, model, file.examples)
             file.findings = sort_findings([*file.findings, *unfit])
     summary = {
@@ -119,8 +120,8 @@ def estimate(options: Namespace) -> int:
     """What each of the four methods would take on this machine for this file."""
     file = ReadFile(options.file)
     file.refuse_if_unusable()
-    with engine_for(options.workspace) as client:
-        model = _resolve_model(options.model, options.workspace)
+    with engine_for(options.workspace, options.model) as client:
+        model = _resolve_model(client, options.model, options.workspace)
         recipes = [Recipe(base_model=model, method=name) for name in METHOD_NAMES]
         estimates = _estimate(client, EstimateRequest(examples=file.examples, recipes=recipes))
     sentences = [
@@ -212,12 +213,15 @@ JOBS: dict[str, Callable[[Namespace], int]] = {
 
 
 @contextmanager
-def engine_for(workspace: Path) -> Generator[EngineClient]:
-    """The workspace's engine; one that was started here ends again unless it still has work."""
+def engine_for(workspace: Path, model: str = "") -> Generator[EngineClient]:
+    """The workspace's engine; one that was started here ends again unless it still has work.
+
+    For a job with the bundled `model` only once that is unpacked; raises EngineFailure if it cannot be.
+    """
     was_running = is_running(connect(workspace))
     client = ensure_engine(workspace)
     try:
-        if failure := wait_for_base_model(client, console):
+        if model == BUNDLED_MODEL and (failure := wait_for_base_model(client, console)):
             raise EngineFailure(**failure.model_dump())
         yield client
     finally:
@@ -248,9 +252,12 @@ def _refuse_unwritable(out: Path) -> None:
         )
 
 
-def _resolve_model(name: str, workspace: Path) -> str:
-    """A catalogue name as it is; a folder or GGUF file is added and called by the name it got there."""
-    if not Path(name).exists():
+def _resolve_model(client: EngineClient, name: str, workspace: Path) -> str:
+    """A catalogue name as it is, whatever lies here under that name.
+
+    Any other folder or GGUF file is added and called by the name it got there.
+    """
+    if any(model.name == name for model in client.models()) or not Path(name).exists():
         return name
     return str(_run_engine_module("engine.models", ["add", name, "--workspace", str(workspace)])["name"])
 

@@ -205,6 +205,8 @@ class BaseModelInfo(Record):
     """Of its folder on this machine."""
     problem: str = ""
     """Why it cannot be used now; then its sizes are 0."""
+    can_try_again: bool = False
+    """Whether unpacking it failed, which is tried again when it is asked for."""
 
 
 class NewModel(Record):

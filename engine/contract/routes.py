@@ -14,7 +14,9 @@ MODEL = "/models/{base_model}"  # DELETE -> 204: forgotten; the person's files s
 MODEL_ADDITIONS = "/model-additions"  # GET -> list[ModelAddition], the newest first
 FOUND_MODELS = "/found-models"  # GET -> list[FoundModel] of other programs, without those in the catalogue
 FOLDERS = "/folders"  # GET ?path= -> FolderListing; the home folder and what lies below it
-BUNDLED_STATE = "/models/bundled"  # GET -> BundledModelState, POST -> the same, after another try
+BUNDLED_STATE = (
+    "/models/bundled"  # GET -> BundledModelState, POST -> the same, after a new try of all that failed
+)
 PROJECTS = "/projects"  # GET -> list[Project], POST NewProject -> Project
 PROJECT = "/projects/{project_id}"  # GET -> Project, PATCH NewProject -> Project, DELETE -> 204
 PROJECT_BRAND = "/projects/{project_id}/brand"  # GET -> Brand, PUT Brand -> Brand

@@ -17,7 +17,8 @@ from engine.models.card import ModelCard, read_card
 from engine.models.check import check_folder, resolve_folder
 from engine.models.folder import unusable
 from engine.models.found import is_gguf
-from engine.models.inspect import file_sha256, fingerprint, has_chat_template, read_shape
+from engine.models.hashes import file_sha256
+from engine.models.inspect import fingerprint, has_chat_template, read_shape
 from engine.models.unpacking import Unpacking
 from engine.workspace import ASSETS, Workspace, write_durably
 
@@ -79,6 +80,8 @@ def _not_unpacked(unpacking: Unpacking) -> EngineFailure:
             "Your examples are safe.",
             "Put the file back, or choose another base model.",
         )
+    if unpacking.failure:
+        return EngineFailure(**unpacking.failure.model_dump())
     return EngineFailure(
         "model_unpacking",
         f"The base model “{unpacking.name}” is not unpacked at the moment.",
@@ -118,14 +121,16 @@ def _describe_or_say_why_not(workspace: Workspace, name: str) -> BaseModelInfo:
     try:
         return describe_model(name, get_model(workspace, name))
     except EngineFailure as error:
-        return _broken(name, error.failure.sentence)
+        unpacking = list_unpackings(workspace).get(name)
+        has_failed = unpacking is not None and error.failure == unpacking.failure
+        return _broken(name, error.failure.sentence, has_failed)
     except Exception:
         # A folder that changed since it was added may hold anything; the others must still be listed.
         traceback.print_exc()
         return _broken(name, f"Its folder no longer holds a base model. {_ADD_AGAIN}")
 
 
-def _broken(name: str, problem: str) -> BaseModelInfo:
+def _broken(name: str, problem: str, can_try_again: bool = False) -> BaseModelInfo:
     return BaseModelInfo(
         name=name,
         title=_title(name),
@@ -138,6 +143,7 @@ def _broken(name: str, problem: str) -> BaseModelInfo:
         fingerprint="",
         is_bundled=name == BUNDLED_MODEL,
         problem=problem,
+        can_try_again=can_try_again,
     )
 
 
@@ -203,8 +209,9 @@ def _unpack_added(file: Path) -> Added:
     try:
         unpacking.make(lambda done, total: None)
         check_folder(unpacking.folder)
-    except EngineFailure:
-        unpacking.remove()
+    except EngineFailure as error:
+        if error.failure.code != "busy":
+            unpacking.remove()
         raise
     return added
 

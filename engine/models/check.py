@@ -1,13 +1,15 @@
 """Whether a folder is a base model that the four methods can tune, asked once: when it is added.
 
 Every refusal is one plain sentence of what is wrong and what to do. Cheap checks come first; the last one
-reads every weight. Nothing of the folder is run. Imports neither torch nor transformers.
+reads every weight. Nothing of the folder is run but its chat template, in a sandbox. Imports neither torch
+nor transformers.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.contract.failures import EngineFailure
 from engine.models.architecture import MODEL_TYPES, expected_tensors, read_sizes
 from engine.models.config_values import refuse_odd_values
 from engine.models.folder import has_file, read_json, read_json_if_there, unusable
@@ -45,6 +47,7 @@ def check_folder(folder: Path) -> None:
         refuse_odd_values(config, sizes.layers, sizes.vocabulary)
         _refuse_tensors(config, read_tensors(folder))
         _refuse_tokenizer(folder, config, sizes.vocabulary)
+        _refuse_chat_template(folder)
         refuse_what_is_no_number(folder)
     except PermissionError as error:
         raise unusable("its files may not be read", "Allow reading them, then add it again.") from error
@@ -153,6 +156,27 @@ def _refuse_tokenizer(folder: Path, config: Mapping[str, Any], vocabulary: int) 
             "it names no token that ends a text",
             "Choose a version of it with a complete tokenizer_config.json.",
         )
+
+
+def _refuse_chat_template(folder: Path) -> None:
+    """Unless it writes one question and its answer; it is run in a sandbox."""
+    from engine.conversation import render
+    from engine.light_tokenizer import LightTokenizer
+
+    question = {"role": "user", "content": "What is it?"}
+    answer = {"role": "assistant", "content": "A lamp."}
+    try:
+        tokenizer = LightTokenizer(folder)
+        render(tokenizer, [question], add_generation_prompt=True)
+        render(tokenizer, [question, answer])
+    except (EngineFailure, MemoryError, OSError):
+        raise
+    except Exception as error:
+        # A template is a program, which may fail in any way.
+        raise unusable(
+            "its chat template cannot write a question and its answer",
+            "Choose a version of it with a working chat template, such as its Instruct version.",
+        ) from error
 
 
 def _read_tokens(folder: Path, settings: Mapping[str, Any]) -> tuple[dict[str, int], set[str]]:

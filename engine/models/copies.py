@@ -15,7 +15,8 @@ from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL
 from engine.models.bundled import BUNDLED
 from engine.models.catalog import find_model, get_model, list_models
-from engine.models.inspect import LOADED_SUFFIXES, file_sha256, fingerprint
+from engine.models.hashes import file_sha256
+from engine.models.inspect import LOADED_SUFFIXES, fingerprint
 from engine.workspace import Workspace
 
 _MANIFEST = "voicewright.json"

@@ -7,13 +7,13 @@ nor transformers: the supervisor asks for shapes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from engine.models.architecture import list_projections, read_sizes
 from engine.models.folder import has_file, read_json, read_json_if_there
+from engine.models.hashes import file_sha256
 from engine.models.weights import Tensor, read_tensors
 
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
@@ -21,6 +21,8 @@ CHAT_TEMPLATE_FILE = "chat_template.jinja"
 _STEADY_ROTATIONS = frozenset({"default", "linear", "llama3", "yarn"})
 # The files that decide what a model computes; a model card may change without making it another model.
 LOADED_SUFFIXES = frozenset({".json", ".safetensors", ".jinja", ".model", ".txt"})
+_REPETITION_PENALTIES = (0.5, 3.0)
+"""Beyond these an answer is noise."""
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -144,9 +146,12 @@ def has_chat_template(folder: Path) -> bool:
 
 
 def read_repetition_penalty(folder: Path) -> float:
-    """What generation_config.json asks of every answer of this model; 1.0 is none."""
+    """What generation_config.json asks of every answer of this model; 1.0, for none, if it is no penalty."""
     penalty = read_json_if_there(folder, "generation_config.json").get("repetition_penalty")
-    return float(penalty) if isinstance(penalty, int | float) and penalty > 0 else 1.0
+    if not isinstance(penalty, int | float) or isinstance(penalty, bool):
+        return 1.0
+    lowest, highest = _REPETITION_PENALTIES
+    return float(penalty) if lowest <= penalty <= highest else 1.0
 
 
 def fingerprint(folder: Path) -> str:
@@ -154,20 +159,3 @@ def fingerprint(folder: Path) -> str:
     files = sorted(file for file in folder.iterdir() if file.suffix in LOADED_SUFFIXES and file.is_file())
     lines = [f"{file.name} {file_sha256(file)}\n" for file in files]
     return sha256("".join(lines).encode()).hexdigest()
-
-
-def file_sha256(file: Path) -> str:
-    """Read once for as long as the file keeps its time and its size."""
-    return _file_sha256(file, *_identity(file))
-
-
-def _identity(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size
-
-
-@lru_cache(maxsize=4096)
-def _file_sha256(file: Path, modified: int, size: int) -> str:
-    """`modified` and `size` are there for the cache: a file that kept both is not read again."""
-    with file.open("rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()

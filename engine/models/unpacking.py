@@ -22,8 +22,8 @@ from typing import Any
 from platformdirs import user_cache_path
 
 from engine import faults
-from engine.contract.failures import EngineFailure
-from engine.models.inspect import file_sha256
+from engine.contract.failures import EngineFailure, Failure
+from engine.models.hashes import file_sha256, keep_sha256, read_sha256
 from engine.processes import take_lock
 from engine.workspace import publish_folder, write_durably
 
@@ -35,7 +35,11 @@ FORMAT = 3
 # No suffix: what carries a suffix of a model's files counts for the model's fingerprint.
 CERTIFICATE = "CERTIFICATE"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_LOCK_SECONDS = 120.0
+# Hashes of what was written are taken in silence, of 20 GB for minutes.
+_LOCK_SECONDS = 600.0
+_LOOK_SECONDS = 0.05
+_failures: dict[Path, Failure] = {}
+"""Folder -> why this process could not have it unpacked."""
 _DAMAGE = (OSError, ValueError, KeyError, TypeError)
 
 
@@ -60,6 +64,18 @@ class Unpacking:
     def folder(self) -> Path:
         return cache_folder() / f"{self.name}-{self.source_sha256[:8]}-v{FORMAT}"
 
+    @property
+    def failure(self) -> Failure | None:
+        """Why this process could not have it unpacked when it last tried."""
+        return _failures.get(self.folder)
+
+    def note_failure(self, failure: Failure | None) -> None:
+        """None once it is there, or shall be tried again."""
+        if failure is None:
+            _failures.pop(self.folder, None)
+        else:
+            _failures[self.folder] = failure
+
     def is_complete(self) -> bool:
         """Whether all files are there as they were written, by their sizes and times."""
         try:
@@ -75,7 +91,7 @@ class Unpacking:
         try:
             certified = self._certified()
             return self.is_complete() and all(
-                file_sha256(self.folder / name) == sha256 for name, (_, sha256, _) in certified.items()
+                read_sha256(self.folder / name) == sha256 for name, (_, sha256, _) in certified.items()
             )
         except _DAMAGE:
             return False
@@ -88,15 +104,36 @@ class Unpacking:
         """
         try:
             cache_folder().mkdir(parents=True, exist_ok=True)
-            with _locked(self.folder.with_name(f".{self.folder.name}.lock")):
+            with _locked(self._lock, self._watch):
                 if not self.is_intact():
                     self._unpack(progress)
         except OSError as error:
             raise _describe(error, self.name) from error
 
     def remove(self) -> None:
-        """Take it out of the cache; whoever still needs it has it made again."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Take it out of the cache, unless another process is at it; who still needs it has it made again."""
+        try:
+            lock = take_lock(self._lock)
+        except OSError:
+            return  # There is no cache, or none that can be written.
+        if lock is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            os.close(lock)
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    @property
+    def _writing(self) -> Path:
+        return self.folder.with_name(f".unpacking-{self.folder.name}")
+
+    def _watch(self) -> object:
+        """Another value for as long as whoever is unpacking gets on."""
+        try:
+            return [_identity(file) for file in sorted(self._writing.iterdir())]
+        except OSError:
+            return None
 
     def _unpack(self, progress: Progress) -> None:
         from engine.models.gguf_import import import_gguf
@@ -109,7 +146,7 @@ class Unpacking:
                 "Put the former file back or add this one as another model; "
                 "if it came with Voicewright, install that again.",
             )
-        writing = self.folder.with_name(f".unpacking-{self.folder.name}")
+        writing = self._writing
         with _removed_on_failure(writing):
             import_gguf(self.source, writing, progress)
             faults.reach("unpacked")
@@ -117,6 +154,8 @@ class Unpacking:
             certificate = {"source": self.source_sha256, "files": files}
             write_durably(writing / CERTIFICATE, json.dumps(certificate).encode())
             publish_folder(writing, self.folder)
+        for name, (_, sha256, _) in files.items():
+            keep_sha256(self.folder / name, sha256)
         self._remove_older()
 
     def _certified(self) -> dict[str, list[Any]]:
@@ -146,14 +185,17 @@ def _removed_on_failure(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    deadline = time.monotonic() + _LOCK_SECONDS
+def _locked(file: Path, watch: Callable[[], object]) -> Iterator[None]:
+    """Waits for another holder as long as `watch` changes, and `_LOCK_SECONDS` from then on."""
+    seen, deadline = watch(), time.monotonic() + _LOCK_SECONDS
     while (lock := take_lock(file)) is None:
+        if (now := watch()) != seen:
+            seen, deadline = now, time.monotonic() + _LOCK_SECONDS
         if time.monotonic() > deadline:
             raise EngineFailure(
                 "busy", "Another Voicewright is unpacking this model and does not finish.", "", "Try again."
             )
-        time.sleep(0.05)
+        time.sleep(_LOOK_SECONDS)
     try:
         yield
     finally:
@@ -162,7 +204,7 @@ def _locked(file: Path) -> Iterator[None]:
 
 def _describe_file(file: Path) -> tuple[int, str, int]:
     size, modified = _identity(file)
-    return size, file_sha256(file), modified
+    return size, read_sha256(file), modified
 
 
 def _identity(file: Path) -> tuple[int, int]:

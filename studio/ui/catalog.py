@@ -28,6 +28,7 @@ def _show_model(model: BaseModelInfo, number: int) -> None:
             _confirm_removal(model)
     if model.problem:
         st.markdown(f":orange[:material/warning:] {escape(model.problem)}")
+        _offer_another_try(model, number)
         return
     if model.description:
         st.caption(escape(model.description))
@@ -36,6 +37,12 @@ def _show_model(model: BaseModelInfo, number: int) -> None:
         st.caption(escape(copy))
     if model.path:
         st.caption(f"Lies in {escape(model.path)}")
+
+
+def _offer_another_try(model: BaseModelInfo, number: int) -> None:
+    asked = model.can_try_again and st.button("Try again", key=f"unpack-model-{number}")
+    if asked and attempt(lambda: engine().unpack_again()):
+        st.rerun()
 
 
 @st.dialog("Remove this base model?")

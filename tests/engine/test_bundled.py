@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from engine.models.bundled import BUNDLED
-from engine.models.inspect import file_sha256
+from engine.models.hashes import file_sha256
 from tests.engine.llama_cpp import llama_cpp
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from engine.calibrating import Calibrator
 from engine.calibration import Calibration, assume_calibration, find_calibration
-from engine.contract.records import METHOD_NAMES, Example, Machine, Recipe, Settings
+from engine.contract.records import BUNDLED_MODEL, METHOD_NAMES, Example, Machine, Recipe, Settings
 from engine.estimates import estimate_run
 from engine.machine import read_machine
+from engine.models.catalog import add_local_model
 from engine.models.inspect import fingerprint, read_shape
 from engine.token_counts import count_tokens
 from engine.work import TokenLengths, Tokens
@@ -283,3 +285,18 @@ def read_sample() -> list[Example]:
             )
             for number, row in enumerate(csv.DictReader(file))
         ]
+
+
+def test_a_bundled_model_that_is_not_unpacked_keeps_no_other_from_being_measured(
+    workspace: Workspace, tiny_model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    name = add_local_model(workspace, tiny_model_folder).name
+    calibrator = Calibrator(workspace)
+    calibrator.want(BUNDLED_MODEL)
+    calibrator.tick(idle=True)
+    assert not calibrator.is_busy
+    calibrator.want(name)
+    calibrator.tick(idle=True)
+    assert calibrator.is_busy
+    calibrator.close()

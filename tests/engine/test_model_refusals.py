@@ -468,3 +468,22 @@ def test_a_real_model_is_checked_in_a_moment() -> None:
     begun = time.monotonic()
     check_folder(SMALL_MODEL)
     assert time.monotonic() - begun < 2
+
+
+# --- chat template --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for message in messages %}{{ message['content'] }}",
+        "{{ raise_exception('no') }}",
+        "{% if messages[1] %}{{ messages[1]['content'].no.such }}{% endif %}",
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{% for number in range(10**9) %}{{ number }}{% endfor %}",
+        "{{ 1 // 0 }}",
+    ],
+)
+def test_a_chat_template_that_fails_is_refused(folder: Path, template: str) -> None:
+    (folder / "chat_template.jinja").write_text(template)
+    assert "chat template cannot write" in refusal(folder)

@@ -10,7 +10,7 @@ import pytest
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL
 from engine.models.catalog import add_local_model, describe_model, find_model, get_model, list_models
-from engine.models.inspect import fingerprint, read_shape
+from engine.models.inspect import fingerprint, read_repetition_penalty, read_shape
 from engine.models.load import load_base
 from engine.workspace import Workspace
 
@@ -123,3 +123,12 @@ def test_a_description_says_what_the_folder_holds(tiny_model_folder: Path) -> No
     info = describe_model("tiny", tiny_model_folder)
     assert info.bytes == sum(file.stat().st_size for file in tiny_model_folder.iterdir())
     assert info.window_tokens == 256
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("1.1", 1.1), ("2", 2.0), ("1e99", 1.0), ("Infinity", 1.0), ("NaN", 1.0), ("0.01", 1.0), ('"2"', 1.0)],
+)
+def test_a_repetition_penalty_that_is_none_is_passed_over(folder: Path, written: str, read: float) -> None:
+    (folder / "generation_config.json").write_text(f'{{"repetition_penalty": {written}}}')
+    assert read_repetition_penalty(folder) == read

@@ -152,7 +152,34 @@ def test_a_run_waits_while_a_base_model_is_unpacked(
     worker.close()
 
 
-def queue_run(workspace: Workspace, store: Store, examples: list[Example], epochs: int) -> str:
+class PromisingUnpacker(Unpacker):
+    """Between two unpackings: the next one is the run's model."""
+
+    def tick(self) -> None:
+        pass
+
+    def is_coming(self, name: str) -> bool:
+        return name == "tiny"
+
+
+def test_a_run_waits_for_its_own_base_model_and_lets_others_go_first(
+    workspace: Workspace, tiny_model_folder: Path, examples: list[Example]
+) -> None:
+    add_local_model(workspace, tiny_model_folder)
+    store = Store(workspace.database)
+    first = queue_run(workspace, store, examples, epochs=1)
+    other = queue_run(workspace, store, examples, epochs=1, base_model="gone")
+    worker = make_worker(workspace, store, Patience())
+    worker._unpacker = PromisingUnpacker(workspace)
+    worker._start_next()
+    assert store.get_run(first).state == "queued"
+    assert store.get_run(other).state == "failed"
+    worker.close()
+
+
+def queue_run(
+    workspace: Workspace, store: Store, examples: list[Example], epochs: int, base_model: str = "tiny"
+) -> str:
     project = store.add_project(NewProject(name="Ahoy"))
     dataset = Dataset(
         id=uuid4().hex,
@@ -169,7 +196,12 @@ def queue_run(workspace: Workspace, store: Store, examples: list[Example], epoch
     workspace.dataset(dataset.id).write_text(lines, "utf-8")
     store.add_dataset(dataset)
     recipe = Recipe(
-        base_model="tiny", method="last-layers", epochs=epochs, learning_rate=0.01, batch_size=4, layers=1
+        base_model=base_model,
+        method="last-layers",
+        epochs=epochs,
+        learning_rate=0.01,
+        batch_size=4,
+        layers=1,
     )
     return store.add_run(NewRun(key=uuid4().hex, dataset_id=dataset.id, recipe=recipe), None).id
 

@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from gguf import GGMLQuantizationType as Form
 
+from engine.contract.failures import EngineFailure
 from engine.models.bundled import BUNDLED
-from engine.models.inspect import file_sha256
+from engine.models.catalog import add_local_model, get_model, list_models, list_unpackings
+from engine.models.hashes import file_sha256
 from engine.models.unpacking import Unpacking
+from engine.unpacker import Unpacker
+from engine.workspace import Workspace
 from tests.engine.gguf_files import KINDS, byte_level, write_gguf
 
 
@@ -109,3 +113,62 @@ def test_a_bit_that_the_disk_flipped_is_mended_at_the_next_start(
     while not BUNDLED.is_intact():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def tick_until_idle(unpacker: Unpacker, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    unpacker.tick()
+    while unpacker.is_busy and time.monotonic() < deadline:
+        time.sleep(0.02)
+        unpacker.tick()
+
+
+def test_a_run_waits_for_its_own_model_while_others_are_unpacked(
+    workspace: Workspace,
+    tmp_path: Path,
+    bundled_model_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between two unpackings nothing may claim the run of the second."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    BUNDLED.folder.parent.mkdir(parents=True)
+    BUNDLED.folder.symlink_to(bundled_model_folder)
+    names = []
+    for name, kind in (("first", "qwen2"), ("second", "llama")):
+        file = write_gguf(tmp_path / f"{name}.gguf", KINDS[kind], byte_level(), quantise=Form.Q8_0).file
+        names.append(add_local_model(workspace, file).name)
+    for name in names:
+        list_unpackings(workspace)[name].remove()
+    unpacker = Unpacker(workspace)
+    tick_until_idle(unpacker)
+    assert not any(unpacker.is_coming(name) for name in names)
+    assert all(list_unpackings(workspace)[name].is_complete() for name in names)
+
+
+def test_why_a_model_could_not_be_unpacked_is_said_until_another_try_is_asked_for(
+    workspace: Workspace, tmp_path: Path, bundled_model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    BUNDLED.folder.parent.mkdir(parents=True)
+    BUNDLED.folder.symlink_to(bundled_model_folder)
+    file = write_gguf(tmp_path / "harbour.gguf", KINDS["qwen2"], byte_level()).file
+    content = file.read_bytes()
+    info = add_local_model(workspace, file)
+    list_unpackings(workspace)[info.name].remove()
+    file.write_bytes(content[:-1] + b"\x55")
+    unpacker = Unpacker(workspace)
+    tick_until_idle(unpacker)
+    broken = list_models(workspace)[1]
+    assert "not what it was" in broken.problem
+    assert broken.can_try_again
+    with pytest.raises(EngineFailure, match="not what it was"):
+        get_model(workspace, info.name)
+    assert not unpacker.is_coming(info.name)
+
+    file.write_bytes(content)
+    tick_until_idle(unpacker)
+    assert list_models(workspace)[1] == broken
+    unpacker.try_again()
+    assert not list_models(workspace)[1].can_try_again
+    tick_until_idle(unpacker)
+    assert list_models(workspace)[1] == info

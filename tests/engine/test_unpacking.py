@@ -5,6 +5,8 @@ import os
 import resource
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from engine.contract.failures import EngineFailure
 from engine.models.catalog import add_local_model, list_unpackings
 from engine.models.unpacking import CERTIFICATE, FORMAT, Unpacking
+from engine.processes import take_lock
 from engine.workspace import Workspace
 from tests.engine.gguf_files import KINDS, byte_level, write_gguf
 
@@ -79,6 +82,38 @@ def test_two_at_once_unpack_once(gone: Unpacking, workspace: Workspace, cache: P
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(bool(line) for line in said) == [False, True]
     assert leftovers(cache) == [gone.folder.name]
+
+
+def test_who_waits_is_patient_while_the_other_gets_on_and_leaves_his_work_alone(
+    unpacking: Unpacking, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """The same file, added in another workspace while this one unpacks it."""
+    monkeypatch.setattr("engine.models.unpacking._LOCK_SECONDS", 0.3)
+    other = Workspace(workspace.root.with_name("other"))
+    other.create()
+    lock = take_lock(cache / f".{unpacking.folder.name}.lock")
+    assert lock is not None
+    writing = cache / f".unpacking-{unpacking.folder.name}"
+    writing.mkdir()
+    ends_at = time.monotonic() + 1.0
+
+    def grow() -> None:
+        while time.monotonic() < ends_at:
+            with (writing / WEIGHTS).open("ab") as file:
+                file.write(b"1")
+            time.sleep(0.02)
+
+    growing = threading.Thread(target=grow)
+    growing.start()
+    with pytest.raises(EngineFailure, match="does not finish"):
+        add_local_model(other, unpacking.source)
+    assert time.monotonic() > ends_at
+    growing.join()
+    unpacking.remove()
+    assert unpacking.is_intact()
+    os.close(lock)
+    unpacking.remove()
+    assert not unpacking.folder.exists()
 
 
 @pytest.mark.parametrize("point", ["unpacked:1:kill9", "publish_rename:1:kill9"])

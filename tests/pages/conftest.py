@@ -242,7 +242,7 @@ class PretendEngine:
             f"GET {routes.FOUND_MODELS}": lambda _: self.found,
             f"GET {routes.FOLDERS}": lambda _: self.folders.get(self.asked.get("path", "~"), HOME),
             f"GET {routes.BUNDLED_STATE}": lambda _: r.BundledModelState(state="ready", share=1.0),
-            f"POST {routes.BUNDLED_STATE}": lambda _: r.BundledModelState(state="ready", share=1.0),
+            f"POST {routes.BUNDLED_STATE}": self._unpack_again,
             f"GET {routes.PROJECTS}": lambda _: list(reversed(self.projects.values())),
             f"POST {routes.PROJECTS}": self._create_project,
             f"GET {routes.PROJECT}": lambda _, project_id: _find(self.projects, project_id),
@@ -283,6 +283,13 @@ class PretendEngine:
             0, r.ModelAddition(id=uuid.uuid4().hex, path=new.path, state="added", model=model)
         )
         return self.additions[0]
+
+    def _unpack_again(self, _: object) -> r.BundledModelState:
+        self.models = [
+            model.model_copy(update={"problem": "", "can_try_again": False}) if model.can_try_again else model
+            for model in self.models
+        ]
+        return r.BundledModelState(state="ready", share=1.0)
 
     def _remove_model(self, _: object, base_model: str) -> None:
         self.models = [model for model in self.models if model.name != unquote(base_model)]

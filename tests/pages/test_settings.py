@@ -51,7 +51,19 @@ def test_a_base_model_is_described_in_words(pretend_engine, open_page):
 
 def test_a_model_with_a_problem_says_it(pretend_engine, open_page):
     pretend_engine.models.append(MULTILINGUAL.model_copy(update={"problem": "Its folder is gone."}))
-    assert "Its folder is gone." in words(open_page("settings"))
+    app = open_page("settings")
+    assert "Its folder is gone." in words(app)
+    assert "Try again" not in [item.label for item in app.button]
+
+
+def test_a_model_that_could_not_be_unpacked_is_tried_again_when_asked(pretend_engine, open_page):
+    changes = {"problem": "There is no room on the disk.", "can_try_again": True}
+    pretend_engine.models.append(MULTILINGUAL.model_copy(update=changes))
+    app = open_page("settings")
+    assert "There is no room on the disk." in words(app)
+    app = button(app, "Try again").click().run()
+    assert "There is no room on the disk." not in words(app)
+    assert pretend_engine.models == [BUNDLED, MULTILINGUAL]
 
 
 def test_a_found_model_is_added_with_one_click(pretend_engine, open_page):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from engine.contract.records import METHOD_NAMES
+from engine.contract.records import BUNDLED_MODEL, METHOD_NAMES
 from studio.engine_client import connect
 from studio.engine_process import ensure_engine, is_running, stop_engine
+from studio.terminal import _resolve_model
 from tests.base_models import SMALL_MODEL
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "samples" / "outdoor_shop_voice.csv"
@@ -39,9 +41,11 @@ def short_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def voicewright(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def voicewright(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "studio", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=240, env=os.environ | environment
+    )
 
 
 def answer_of(done: "subprocess.CompletedProcess[str]") -> Any:
@@ -146,6 +150,38 @@ def test_base_models_are_added_listed_exported_and_forgotten(workspace: Path, tm
     assert (folder / "model.safetensors").exists()
     gone = voicewright("models", "remove", "Writer", "--workspace", workspace)
     assert (gone.returncode, "no base model called “Writer”" in gone.stderr) == (2, True)
+
+
+def test_a_model_that_is_known_is_meant_whatever_lies_here_under_its_name(
+    workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(SMALL_MODEL, tmp_path / BUNDLED_MODEL)
+    monkeypatch.chdir(tmp_path)
+    client = connect(workspace)
+    known = client.models()
+    assert _resolve_model(client, BUNDLED_MODEL, workspace) == BUNDLED_MODEL
+    assert client.models() == known
+    added = _resolve_model(client, f"./{BUNDLED_MODEL}", workspace)
+    assert added == f"{BUNDLED_MODEL}-2"
+    client.remove_model(added)
+
+
+def test_other_models_are_used_while_the_bundled_one_cannot_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    options = ["--workspace", tmp_path / "workspace", "--json"]
+
+    def ask(*words: object) -> Any:
+        return answer_of(voicewright(*words, *options, XDG_CACHE_HOME=str(tmp_path / "cache")))
+
+    ask("models", "add", shutil.copytree(SMALL_MODEL, tmp_path / "Writer"))
+    assert [bool(model["problem"]) for model in ask("models", "list")] == [True, False]
+    assert ask("check", SAMPLE, "--model", "Writer")["examples"] == 196
+    shutil.rmtree(tmp_path / "Writer")
+    found = ask("check", SAMPLE, "--model", "Writer")["findings"]
+    assert [one["severity"] for one in found if one["kind"] == "model-unusable"] == ["warning"]
+    ask("models", "remove", "Writer")
+    refused = voicewright("check", SAMPLE, *options, XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert (refused.returncode, str(tmp_path / "cache") in refused.stderr) == (2, True)
 
 
 BAD_FILES = {
