@@ -3,6 +3,7 @@
 The engine checks it beside whatever the person does; a page only looks how far that is.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -20,6 +21,7 @@ LOOK_SECONDS = 1.0
 SHORT_SECONDS = 5.0
 FOUND_SHOWN = 8
 FOLDERS_SHOWN = 60
+NAME_LENGTH = 100
 
 
 def show_adding() -> None:
@@ -41,8 +43,12 @@ def show_adding() -> None:
 
 def add(path: str, name: str = "") -> None:
     """Ask the engine to check it, and remember that this tab wants to know."""
+    _follow(lambda: engine().add_model(NewModel(path=path, name=name[:NAME_LENGTH])))
+
+
+def _follow(begin: Callable[[], ModelAddition]) -> None:
     begun: list[ModelAddition] = []
-    if attempt(lambda: begun.append(engine().add_model(NewModel(path=path, name=name)))):
+    if attempt(lambda: begun.append(begin())):
         remember("addition", begun[0].id)
         st.rerun()
 
@@ -175,7 +181,15 @@ def _show_upload(going_on: bool) -> None:
     )
     if uploaded is None or going_on:
         return
-    kept: list[Path] = []
-    if attempt(lambda: kept.append(keep_upload(workspace(), uploaded.name, uploaded.getbuffer()))):
-        remember("models-dropped", number + 1)
-        add(str(kept[0]))
+    remember("models-dropped", number + 1)
+    _follow(lambda: _add_upload(uploaded.name, uploaded.getbuffer()))
+
+
+def _add_upload(name: str, data: memoryview) -> ModelAddition:
+    """Keeps nothing if the engine does not take it."""
+    upload = keep_upload(workspace(), name, data)
+    try:
+        return engine().add_model(NewModel(path=str(upload.path), name=Path(name).stem[:NAME_LENGTH]))
+    except EngineFailure:
+        upload.discard()
+        raise

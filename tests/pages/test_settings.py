@@ -121,7 +121,21 @@ def test_a_dropped_file_is_kept_and_added(pretend_engine, open_page, tmp_path, m
     app.file_uploader[0].upload("tiny.gguf", b"GGUF" + bytes(60), "application/octet-stream")
     app.run()
     assert not app.exception
-    assert pretend_engine.models[-1].path == str(tmp_path / "models" / "tiny.gguf")
+    (kept,) = (tmp_path / "models").iterdir()
+    assert kept.name.endswith("-tiny.gguf")
+    assert (pretend_engine.models[-1].path, pretend_engine.models[-1].title) == (str(kept), "tiny")
+
+
+def test_a_dropped_file_that_the_engine_does_not_take_is_not_kept(
+    pretend_engine, open_page, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("VOICEWRIGHT_WORKSPACE", str(tmp_path))
+    pretend_engine._add_model = refuse_path
+    app = open_page("settings")
+    app.file_uploader[0].upload("tiny.gguf", b"GGUF" + bytes(60), "application/octet-stream")
+    app.run()
+    assert "There is no folder or file at" in words(app)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_an_added_model_is_removed_after_a_question_and_the_bundled_one_never(pretend_engine, open_page):
