@@ -85,6 +85,13 @@ def render_verdict(estimate: Estimate, method: str) -> str:
     return f"{method}: {render_duration_range(estimate.seconds_range)}, {needed} of memory"
 
 
+def explain_removal(model: BaseModelInfo) -> str:
+    """What becomes of the files of a model that is taken off the list."""
+    if model.source == "upload":
+        return "The copy kept with your projects is deleted."
+    return "Your files stay where they are."
+
+
 def speaks(model: BaseModelInfo, language: str | None) -> bool:
     """False only if both languages are known and the model's are others."""
     if language is None or not model.languages:

@@ -106,23 +106,31 @@ def _missing(name: str) -> EngineFailure:
 
 def list_models(workspace: Workspace) -> list[BaseModelInfo]:
     """The bundled one first, then the added ones by name; one that vanished or broke says so (`problem`)."""
-    names = (BUNDLED_MODEL, *sorted(_local_models(workspace)))
-    infos = [_describe_or_say_why_not(workspace, name) for name in names]
+    added = _local_models(workspace)
+    names = (BUNDLED_MODEL, *sorted(added))
+    infos = [_describe_or_say_why_not(workspace, name, added.get(name)) for name in names]
     # Until a model is added again.
     if not _catalogue_file(workspace).exists():
         infos += [_broken(file.name, _TORN_CATALOGUE) for file in _torn_catalogues(workspace)]
     return infos
 
 
-def _describe_or_say_why_not(workspace: Workspace, name: str) -> BaseModelInfo:
+def _describe_or_say_why_not(workspace: Workspace, name: str, added: Added | None) -> BaseModelInfo:
     try:
-        return describe_model(name, get_model(workspace, name))
+        info = describe_model(name, get_model(workspace, name))
     except EngineFailure as error:
-        return _broken(name, error.failure.sentence)
+        info = _broken(name, error.failure.sentence)
     except Exception:
         # A folder that changed since it was added may hold anything; the others must still be listed.
         traceback.print_exc()
-        return _broken(name, f"Its folder no longer holds a base model. {_ADD_AGAIN}")
+        info = _broken(name, f"Its folder no longer holds a base model. {_ADD_AGAIN}")
+    return _say_source(workspace, info, added) if added else info
+
+
+def _say_source(workspace: Workspace, info: BaseModelInfo, added: Added) -> BaseModelInfo:
+    """It lies where the person's folder or file is; what was unpacked from that is nothing to them."""
+    source = "upload" if _is_upload(workspace, added.path) else "file" if added.sha256 else "folder"
+    return info.model_copy(update={"path": str(added.path), "source": source, "can_be_removed": True})
 
 
 def _broken(name: str, problem: str) -> BaseModelInfo:
@@ -190,7 +198,7 @@ def add_local_model(workspace: Workspace, path: Path, wanted_name: str = "") -> 
         own = path.stem if added.sha256 else path.name
         name = _free_name(_plain_name(wanted_name or own), {BUNDLED_MODEL, *known})
         _save(workspace, known | {name: added})
-    return describe_model(name, added.folder)
+    return _say_source(workspace, describe_model(name, added.folder), added)
 
 
 def _unpack_added(file: Path) -> Added:
@@ -210,7 +218,7 @@ def _unpack_added(file: Path) -> Added:
 
 
 def forget_model(workspace: Workspace, name: str) -> None:
-    """Take an added model out of the catalogue; its files stay as they are."""
+    """Take an added model out of the catalogue. A copy that was dropped on a page goes, other files stay."""
     if name == BUNDLED_MODEL:
         raise EngineFailure(
             "conflict", "The base model that comes with Voicewright stays.", "Nothing was changed."
@@ -228,8 +236,12 @@ def forget_model(workspace: Workspace, name: str) -> None:
 
 def discard_upload(workspace: Workspace, path: Path) -> None:
     """Remove a file that was dropped on a page and belongs to no model; others are not ours."""
-    if path.parent == workspace.uploads and str(path) not in added_paths(workspace):
+    if _is_upload(workspace, path) and str(path) not in added_paths(workspace):
         path.unlink(missing_ok=True)
+
+
+def _is_upload(workspace: Workspace, path: Path) -> bool:
+    return path.parent == workspace.uploads
 
 
 def added_paths(workspace: Workspace) -> frozenset[str]:

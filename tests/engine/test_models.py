@@ -97,6 +97,7 @@ def test_a_torn_catalogue_is_kept_and_said_until_a_model_is_added(
     for _ in range(2):
         said = list_models(workspace)[-1]
         assert "Add your models again" in said.problem
+        assert not said.can_be_removed
         assert (workspace.root / said.name).read_bytes() == torn
     add_local_model(workspace, folder)
     assert [model.name for model in list_models(workspace)][1:] == ["mine"]

@@ -46,7 +46,7 @@ def test_a_base_model_is_described_in_words(pretend_engine, open_page):
     assert "knows English only · licence Apache-2.0" in said
     assert "reads about 25,000 words at once · knows English, German, French and 2 more" in said
     assert "You tune a 4-bit copy (Q4_K_M) of it." in said
-    assert "/home/ann/models/Babel-0.5B" in said.replace("\u2060", "")
+    assert "File: /home/ann/models/Babel-0.5B.gguf" in said.replace("\u2060", "")
 
 
 def test_a_model_with_a_problem_says_it(pretend_engine, open_page):
@@ -144,6 +144,23 @@ def test_an_added_model_is_removed_after_a_question_and_the_bundled_one_never(pr
     assert [item.label for item in app.button].count("Remove") == 1
     button(app, "Remove").click()
     app.run()
-    assert "Its files stay where they are" in words(app)
+    assert "Your files stay where they are" in words(app)
     assert "Remove it" in [item.label for item in app.button]
     assert pretend_engine.models == [BUNDLED, MULTILINGUAL]
+
+
+def test_removing_a_dropped_file_is_said_to_delete_it(pretend_engine, open_page):
+    pretend_engine.models.append(MULTILINGUAL.model_copy(update={"source": "upload"}))
+    app = open_page("settings")
+    button(app, "Remove").click()
+    app.run()
+    assert "The copy kept with your projects is deleted" in words(app)
+    assert "stay where they are" not in words(app)
+
+
+def test_what_is_not_in_the_list_cannot_be_removed(pretend_engine, open_page):
+    torn = {"name": "models.damaged-1.json", "problem": "The list was damaged.", "can_be_removed": False}
+    pretend_engine.models.append(MULTILINGUAL.model_copy(update=torn))
+    app = open_page("settings")
+    assert "The list was damaged." in words(app)
+    assert "Remove" not in [item.label for item in app.button]
