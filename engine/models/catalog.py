@@ -5,7 +5,8 @@ Does not know what is in a folder (`engine/models/inspect.py`, `check.py`), meth
 
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from engine.models.folder import unusable
 from engine.models.found import is_gguf
 from engine.models.inspect import file_sha256, fingerprint, has_chat_template, read_shape
 from engine.models.unpacking import Unpacking
+from engine.processes import hold_lock
 from engine.workspace import ASSETS, Workspace, write_durably
 
 _BUNDLED_CARD = ModelCard("Apache-2.0", ("en",), "Q4_1")
 _EARLIER_MODELS = ASSETS / "models" / "earlier.json"
 """Base models that came with earlier versions: name -> what they were."""
+_LOCK_SECONDS = 10.0
 _ADD_AGAIN = "Add it again."
 _TORN_CATALOGUE = (
     "The list of the models that you added was damaged and is kept under this name in the workspace. "
@@ -192,13 +195,18 @@ def add_local_model(workspace: Workspace, path: Path, wanted_name: str = "") -> 
     path = resolve_folder(path)
     added = _unpack_added(path) if is_gguf(path) or path.suffix.lower() == ".gguf" else Added(path)
     check_folder(added.folder)
-    known = _local_models(workspace)
-    name = next((known_name for known_name, model in known.items() if model == added), None)
-    if name is None:
-        own = path.stem if added.sha256 else path.name
-        name = _free_name(_plain_name(wanted_name or own), {BUNDLED_MODEL, *known})
-        _save(workspace, known | {name: added})
+    name = _remember(workspace, added, _plain_name(wanted_name or (path.stem if added.sha256 else path.name)))
     return _say_source(workspace, describe_model(name, added.folder), added)
+
+
+def _remember(workspace: Workspace, added: Added, wanted_name: str) -> str:
+    """The name under which it is in the catalogue from now on, or was already."""
+    with _changing(workspace) as known:
+        name = next((known_name for known_name, model in known.items() if model == added), None)
+        if name is None:
+            name = _free_name(wanted_name, {BUNDLED_MODEL, *known})
+            known[name] = added
+    return name
 
 
 def _unpack_added(file: Path) -> Added:
@@ -223,12 +231,10 @@ def forget_model(workspace: Workspace, name: str) -> None:
         raise EngineFailure(
             "conflict", "The base model that comes with Voicewright stays.", "Nothing was changed."
         )
-    known = _local_models(workspace)
-    if name not in known:
-        get_model(workspace, name)
-        return
-    added = known.pop(name)
-    _save(workspace, known)
+    with _changing(workspace) as known:
+        if name not in known:
+            raise _missing(name)
+        added = known.pop(name)
     if added.unpacking and all(other.folder != added.folder for other in known.values()):
         added.unpacking.remove()
     discard_upload(workspace, added.path)
@@ -251,6 +257,25 @@ def added_paths(workspace: Workspace) -> frozenset[str]:
 
 def _catalogue_file(workspace: Workspace) -> Path:
     return workspace.root / "models.json"
+
+
+@contextmanager
+def _changing(workspace: Workspace) -> Iterator[dict[str, Added]]:
+    """The added models, to be changed in the block: by one process at a time, and saved if that goes well."""
+    try:
+        with hold_lock(workspace.root / "models.lock", _LOCK_SECONDS):
+            known = _local_models(workspace)
+            before = dict(known)
+            yield known
+            if known != before:
+                _save(workspace, known)
+    except TimeoutError as error:
+        raise EngineFailure(
+            "busy",
+            "The list of your models is being changed by another program of Voicewright.",
+            "Nothing was changed.",
+            "Try again in a moment.",
+        ) from error
 
 
 def _save(workspace: Workspace, known: Mapping[str, Added]) -> None:
