@@ -57,13 +57,17 @@ def _follow(begin: Callable[[], ModelAddition]) -> None:
 
 
 def _show_addition() -> bool:
-    """How the addition of this tab, or of another, stands; True while one is being checked."""
+    """How the addition of this tab, or of another, stands; True while one is being checked.
+
+    How it ended is said once.
+    """
     latest = _find_addition()
     if latest is None:
         return False
     if latest.state == "checking":
         _watch(latest)
         return True
+    forget("addition")
     if latest.state == "failed" and latest.failure:
         st.warning(describe(latest.failure), icon=":material/info:")
     elif latest.model:
@@ -73,8 +77,8 @@ def _show_addition() -> bool:
 
 def _find_addition() -> ModelAddition | None:
     additions = engine().model_additions()
-    own = next((one for one in additions if one.id == recall("addition")), None)
-    return own or next((one for one in additions if one.state == "checking"), None)
+    going_on = next((one for one in additions if one.state == "checking"), None)
+    return going_on or next((one for one in additions if one.id == recall("addition")), None)
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -82,7 +86,7 @@ def _watch(seen: ModelAddition) -> None:
     with guard():
         now = next((one for one in engine().model_additions() if one.id == seen.id), None)
         if now is None or now.state != "checking":
-            remember("addition", seen.id)
+            remember("addition", recall("addition") or seen.id)
             st.rerun()
         passed = f", {render_duration(now.seconds)} so far" if now.seconds >= SHORT_SECONDS else ""
         st.markdown(f":material/hourglass_top: Checking **{escape(Path(now.path).name)}**{passed} …")

@@ -89,6 +89,8 @@ def test_a_check_that_failed_is_said_with_the_way_out(pretend_engine, open_page)
     button(app, "Add it").click()
     app.run()
     assert "**It is quantised.** Choose another." in words(app)
+    app.run()
+    assert "It is quantised" not in words(app)
 
 
 def test_while_one_is_checked_no_other_can_be_added(pretend_engine, open_page):
@@ -96,6 +98,26 @@ def test_while_one_is_checked_no_other_can_be_added(pretend_engine, open_page):
     app = open_page("settings")
     assert button(app, "Add it").disabled
     assert "You can leave this page" in words(app)
+
+
+def test_another_check_that_goes_on_comes_before_ones_own_that_ended(pretend_engine, open_page):
+    app = open_page("settings")
+    next(item for item in app.text_input if item.label.startswith("Path")).set_value("/m/x")
+    going_on = ModelAddition(id="f" * 32, path="/m/big.gguf", seconds=7)
+    add = pretend_engine._add_model
+
+    def add_beside_another(body):
+        added = add(body)
+        pretend_engine.additions.append(going_on)
+        return added
+
+    pretend_engine._add_model = add_beside_another
+    button(app, "Add it").click()
+    app.run()
+    assert "You can leave this page" in words(app)
+    pretend_engine.additions.remove(going_on)
+    app.run()
+    assert "can be tuned from now on" in words(app)
 
 
 def test_a_model_is_looked_for_in_the_folders_below_home(pretend_engine, open_page):
