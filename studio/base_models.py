@@ -108,7 +108,7 @@ def explain_language(model: BaseModelInfo, language: str) -> str:
 
 def advise_language(language: str) -> str:
     name = LANGUAGES[language]
-    return f"It will learn your words badly; choose a base model that knows {name}."
+    return f"Results will be poor; choose a base model that knows {name}."
 
 
 def check_language(model: BaseModelInfo, language: str | None) -> list[Finding]:
@@ -120,6 +120,6 @@ def check_language(model: BaseModelInfo, language: str | None) -> list[Finding]:
             severity="warning",
             kind="model-language",
             message=explain_language(model, language),
-            remedy=f"{advise_language(language)} You do so on the page Method, or add one in Settings.",
+            remedy=f"{advise_language(language)} Choose another on the Method page, or add one in Settings.",
         )
     ]

@@ -96,7 +96,7 @@ def _missing(name: str) -> EngineFailure:
     if name in earlier:
         return EngineFailure(
             "not_found",
-            f"This voice was tuned on {earlier[name]}, which no longer comes with it.",
+            f"This voice was tuned on {earlier[name]}, which is no longer included.",
             "Its download, if it was made, is still here.",
             "Tune the voice again on another base model to hear it here.",
         )
@@ -178,7 +178,7 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
 def _describe(bundled: bool, folder: Path) -> str:
     if bundled:
         return "A small English model that comes with Voicewright."
-    plain = "It has no chat template of its own, so a plain one is used."
+    plain = "It was not made for conversation; a simple prompt format is used."
     return "" if has_chat_template(folder) else plain
 
 

@@ -29,7 +29,7 @@ def show_adding() -> None:
     st.space("small")
     st.markdown("**Add a base model**")
     st.caption(
-        "Any folder as transformers keeps it, or a GGUF file, of the kinds that can be tuned here. "
+        "A model folder (with .safetensors files) or a GGUF file, of the kinds that can be tuned here. "
         "It is checked first, and nothing leaves this machine."
     )
     going_on = _show_addition()

@@ -140,7 +140,7 @@ def test_a_file_without_a_template_is_taken_and_gets_a_plain_one(
     written = write_gguf(tmp_path / "plain.gguf", KINDS["llama"], byte_level(template=""))
     info = add_local_model(workspace, written.file)
     assert chat_template(open_tokenizer(get_model(workspace, info.name))) == FALLBACK_CHAT_TEMPLATE
-    assert "a plain one is used" in info.description
+    assert "a simple prompt format is used" in info.description
 
 
 # --- refused --------------------------------------------------------------------------------------------
