@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from engine.contract.failures import EngineFailure, Failure
 from engine.contract.records import BaseModelInfo, ModelAddition, NewModel
 from engine.models.catalog import discard_upload
+from engine.models.leftovers import remove_leftovers
 from engine.processes import Child, start_module, usable_cores
 from engine.workspace import Workspace
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 LIMIT_SECONDS = 1800.0
 _REMEMBERED = 10
+_CLEAN_UP_SECONDS = 10.0
 
 _NOT_ADDED = Failure(
     code="unexpected",
@@ -48,6 +50,7 @@ class ModelAdder:
         self._additions: list[ModelAddition] = []
         self._started: dict[str, float] = {}
         self._child: Child | None = None
+        self._follower: threading.Thread | None = None
 
     def start(self, new: NewModel) -> ModelAddition:
         """Begin to check it; the same path again, while that goes on, is the same addition."""
@@ -67,7 +70,8 @@ class ModelAdder:
             self._child = self._start_child(path, new.name)
             self._started[addition.id] = time.monotonic()
             self._additions = [addition, *self._additions][:_REMEMBERED]
-            threading.Thread(target=self._follow, args=(addition, self._child), daemon=True).start()
+            self._follower = threading.Thread(target=self._follow, args=(addition, self._child), daemon=True)
+            self._follower.start()
         return addition
 
     def list(self) -> "list[ModelAddition]":
@@ -79,6 +83,8 @@ class ModelAdder:
         if self._child is not None:
             self._child.kill()
             self._child.wait()
+        if self._follower is not None:
+            self._follower.join(_CLEAN_UP_SECONDS)
 
     def _now(self, addition: ModelAddition) -> ModelAddition:
         if addition.state != "checking":
@@ -88,7 +94,7 @@ class ModelAdder:
     def _start_child(self, path: Path, name: str) -> Child:
         return start_module(
             "engine.models",
-            ["add", str(path), "--name", name, "--workspace", str(self._workspace.root)],
+            ["add", str(path), f"--name={name}", "--workspace", str(self._workspace.root)],
             folder=self._workspace.root,
             log=self._workspace.root / "logs" / "models.log",
             threads=usable_cores(),
@@ -96,26 +102,49 @@ class ModelAdder:
         )
 
     def _follow(self, addition: ModelAddition, child: Child) -> None:
-        """In a thread of its own: wait for the child's answer, at most so long."""
+        """In a thread of its own: however it ends, the addition is decided then."""
+        outcome: BaseModelInfo | Failure = _NOT_ADDED
+        try:
+            outcome = self._wait_for(addition, child)
+            if isinstance(outcome, Failure):
+                log.info("%s was not added: %s", addition.path, outcome.what_happened)
+                self._clean_up(Path(addition.path))
+        except Exception:
+            log.exception("the check of %s was given up", addition.path)
+            child.kill()
+        finally:
+            self._decide(addition, outcome)
+
+    def _wait_for(self, addition: ModelAddition, child: Child) -> BaseModelInfo | Failure:
+        """The child's answer; it has at most so long."""
         timer = threading.Timer(self._limit_seconds, child.kill)
         timer.start()
         try:
             answer = child.process.stdout.read() if child.process.stdout else b""
         finally:
             timer.cancel()
-        exit_code = child.wait()
-        seconds = time.monotonic() - self._started[addition.id]
-        outcome = _TOO_LONG if seconds >= self._limit_seconds else _read_answer(answer)
-        if isinstance(outcome, Failure):
-            log.info("%s was not added (exit code %s): %s", addition.path, exit_code, outcome.what_happened)
-            discard_upload(self._workspace, Path(addition.path))
+        child.wait()
+        outcome = _read_answer(answer)
+        is_late = time.monotonic() - self._started[addition.id] >= self._limit_seconds
+        return _TOO_LONG if outcome is _NOT_ADDED and is_late else outcome
+
+    def _clean_up(self, path: Path) -> None:
+        """What a child that was killed had no time to remove."""
+        try:
+            path = path.resolve()
+            remove_leftovers(path)
+            discard_upload(self._workspace, path)
+        except Exception:
+            log.exception("not all of %s could be removed", path)
+
+    def _decide(self, addition: ModelAddition, outcome: BaseModelInfo | Failure) -> None:
         changes: dict[str, object] = (
             {"state": "failed", "failure": outcome}
             if isinstance(outcome, Failure)
             else {"state": "added", "model": outcome}
         )
-        ended = addition.model_copy(update={**changes, "seconds": seconds})
         with self._lock:
+            ended = self._now(addition).model_copy(update=changes)
             self._additions = [ended if one.id == addition.id else one for one in self._additions]
 
 

@@ -12,8 +12,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,20 @@ def take_lock(file: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
+
+
+@contextmanager
+def hold_lock(file: Path, seconds: float) -> Iterator[None]:
+    """Wait for the file's lock at most so long, then TimeoutError; hold it in the block."""
+    deadline = time.monotonic() + seconds
+    while (lock := take_lock(file)) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{file} is locked")
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def is_locked(file: Path) -> bool:

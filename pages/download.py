@@ -80,12 +80,12 @@ def is_whole(run: Run) -> bool:
 
 
 def choose_content(run: Run, export: Export) -> bool:
-    """Whether the base model shall be inside: the adapter alone, unless the person says otherwise."""
+    """Whether the base model is included: the adapter alone, unless the person says otherwise."""
     if is_whole(run):
         return export.includes_base
     # A label must not change while it is chosen, so the size, first counted and then measured, stands below.
     return st.radio(
-        "What shall be inside",
+        "What to include",
         list(CONTENTS),
         index=int(export.includes_base),
         format_func=lambda with_base: CONTENTS[with_base][0],

@@ -79,7 +79,8 @@ def add_model_jobs(jobs: Any, shared: argparse.ArgumentParser) -> None:
     todo.add_parser("list", parents=parents, help="the base models that can be tuned here")
     add = todo.add_parser("add", parents=parents, help="a folder or GGUF file becomes a base model")
     add.add_argument("path", type=Path, metavar="PATH")
-    remove = todo.add_parser("remove", parents=parents, help="forget a base model; its files stay")
+    remove = todo.add_parser("remove", parents=parents, help="take a base model off the list")
+    remove.description = "Your own files stay where they are; the copy of a file that was dropped is deleted."
     remove.add_argument("name", metavar="NAME")
     export = todo.add_parser("export", parents=parents, help="write a base model as a standard folder")
     export.add_argument("folder", type=Path, metavar="FOLDER")

@@ -85,6 +85,13 @@ def render_verdict(estimate: Estimate, method: str) -> str:
     return f"{method}: {render_duration_range(estimate.seconds_range)}, {needed} of memory"
 
 
+def explain_removal(model: BaseModelInfo) -> str:
+    """What becomes of the files of a model that is taken off the list."""
+    if model.source == "upload":
+        return "The copy kept with your projects is deleted."
+    return "Your files stay where they are."
+
+
 def speaks(model: BaseModelInfo, language: str | None) -> bool:
     """False only if both languages are known and the model's are others."""
     if language is None or not model.languages:
@@ -101,7 +108,7 @@ def explain_language(model: BaseModelInfo, language: str) -> str:
 
 def advise_language(language: str) -> str:
     name = LANGUAGES[language]
-    return f"It will learn your words badly; choose a base model that knows {name}."
+    return f"Results will be poor; choose a base model that knows {name}."
 
 
 def check_language(model: BaseModelInfo, language: str | None) -> list[Finding]:
@@ -113,6 +120,6 @@ def check_language(model: BaseModelInfo, language: str | None) -> list[Finding]:
             severity="warning",
             kind="model-language",
             message=explain_language(model, language),
-            remedy=f"{advise_language(language)} You do so on the page Method, or add one in Settings.",
+            remedy=f"{advise_language(language)} Choose another on the Method page, or add one in Settings.",
         )
     ]

@@ -18,8 +18,8 @@ TERMS: dict[str, str] = {
     "voice or only copies.",
     "placeholder": "A gap such as [NAME] that was meant to be filled in before the text went out.",
     # models and methods
-    "base model": "The model as it is before it has read anything of yours: it writes English, but "
-    "in nobody's voice.",
+    "base model": "The model as it is before it has read anything of yours: it knows a language "
+    "or several, but writes in nobody's voice.",
     "tuning": "Letting a base model practise on your examples until it writes more like you.",
     "method": "How tuning is done: which part of the model may change, and so how long it takes "
     "and what you download.",

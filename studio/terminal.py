@@ -36,7 +36,7 @@ from engine.contract.records import (
     Run,
 )
 from studio.against_model import check_against_model
-from studio.base_models import render_facts
+from studio.base_models import explain_removal, render_facts
 from studio.checkup import check_up
 from studio.columns import suggest_columns
 from studio.engine_client import EngineClient, connect
@@ -183,8 +183,10 @@ def add_model(options: Namespace) -> int:
 
 def remove_model(options: Namespace) -> int:
     with engine_for(options.workspace) as client:
+        known = [model for model in client.models() if model.name == options.name]
         client.remove_model(options.name)
-    _report(options, {"removed": options.name}, [f"“{options.name}” is forgotten; its files stay."])
+    files = " ".join(explain_removal(model) for model in known)
+    _report(options, {"removed": options.name}, [f"“{options.name}” was removed from the list. {files}"])
     return 0
 
 

@@ -202,7 +202,11 @@ class BaseModelInfo(Record):
     quantised_from: str = ""
     """The number format of the GGUF file that its weights were unpacked from, such as "Q4_K_M"."""
     path: str = ""
-    """Of its folder on this machine."""
+    """Where it lies on this machine, as it was added."""
+    source: Literal["folder", "file", "upload"] = "folder"
+    """What lies there; an upload is our copy of a file that was dropped, and goes with its model."""
+    can_be_removed: bool = False
+    """Whether it is in the list of the models that a person added."""
     problem: str = ""
     """Why it cannot be used now; then its sizes are 0."""
     can_try_again: bool = False

@@ -10,7 +10,7 @@ SHUTDOWN = "/shutdown"  # POST -> 202: running attempts certify a checkpoint, th
 MACHINE = "/machine"  # GET -> Machine
 SETTINGS = "/settings"  # GET -> Settings, PUT Settings -> Settings
 MODELS = "/models"  # GET -> list[BaseModelInfo], POST NewModel -> ModelAddition (the check goes on beside)
-MODEL = "/models/{base_model}"  # DELETE -> 204: forgotten; the person's files stay
+MODEL = "/models/{base_model}"  # DELETE -> 204: forgotten; the person's files stay, an upload goes
 MODEL_ADDITIONS = "/model-additions"  # GET -> list[ModelAddition], the newest first
 FOUND_MODELS = "/found-models"  # GET -> list[FoundModel] of other programs, without those in the catalogue
 FOLDERS = "/folders"  # GET ?path= -> FolderListing; the home folder and what lies below it

@@ -15,8 +15,8 @@ NAMES_AT_MOST = 300
 def list_folder(home: Path, path: str | None) -> FolderListing:
     """The folder at `path`, or the home itself; EngineFailure for one that lies elsewhere, or hidden."""
     home = home.resolve()
-    folder = Path(path).expanduser() if path else home
-    if not _is_open(folder, home):
+    folder = _expand(path) if path else home
+    if folder is None or not _is_open(folder, home):
         raise EngineFailure(
             "bad_request",
             "Only the folders in your home folder can be looked through here.",
@@ -39,6 +39,14 @@ def list_folder(home: Path, path: str | None) -> FolderListing:
         ],
         is_model=is_model_folder(folder),
     )
+
+
+def _expand(path: str) -> Path | None:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        # The home of somebody who is not known here.
+        return None
 
 
 def _is_open(path: Path, home: Path) -> bool:

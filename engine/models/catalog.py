@@ -5,7 +5,8 @@ Does not know what is in a folder (`engine/models/inspect.py`, `check.py`), meth
 
 import json
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from engine.models.found import is_gguf
 from engine.models.hashes import file_sha256
 from engine.models.inspect import fingerprint, has_chat_template, read_shape
 from engine.models.unpacking import Unpacking
+from engine.processes import hold_lock
 from engine.workspace import ASSETS, Workspace, write_durably
 
 _BUNDLED_CARD = ModelCard("Apache-2.0", ("en",), "Q4_1")
 _EARLIER_MODELS = ASSETS / "models" / "earlier.json"
 """Base models that came with earlier versions: name -> what they were."""
+_LOCK_SECONDS = 10.0
 _ADD_AGAIN = "Add it again."
 _TORN_CATALOGUE = (
     "The list of the models that you added was damaged and is kept under this name in the workspace. "
@@ -96,7 +99,7 @@ def _missing(name: str) -> EngineFailure:
     if name in earlier:
         return EngineFailure(
             "not_found",
-            f"This voice was tuned on {earlier[name]}, which no longer comes with it.",
+            f"This voice was tuned on {earlier[name]}, which is no longer included.",
             "Its download, if it was made, is still here.",
             "Tune the voice again on another base model to hear it here.",
         )
@@ -109,25 +112,33 @@ def _missing(name: str) -> EngineFailure:
 
 def list_models(workspace: Workspace) -> list[BaseModelInfo]:
     """The bundled one first, then the added ones by name; one that vanished or broke says so (`problem`)."""
-    names = (BUNDLED_MODEL, *sorted(_local_models(workspace)))
-    infos = [_describe_or_say_why_not(workspace, name) for name in names]
+    added = _local_models(workspace)
+    names = (BUNDLED_MODEL, *sorted(added))
+    infos = [_describe_or_say_why_not(workspace, name, added.get(name)) for name in names]
     # Until a model is added again.
     if not _catalogue_file(workspace).exists():
         infos += [_broken(file.name, _TORN_CATALOGUE) for file in _torn_catalogues(workspace)]
     return infos
 
 
-def _describe_or_say_why_not(workspace: Workspace, name: str) -> BaseModelInfo:
+def _describe_or_say_why_not(workspace: Workspace, name: str, added: Added | None) -> BaseModelInfo:
     try:
-        return describe_model(name, get_model(workspace, name))
+        info = describe_model(name, get_model(workspace, name))
     except EngineFailure as error:
         unpacking = list_unpackings(workspace).get(name)
         has_failed = unpacking is not None and error.failure == unpacking.failure
-        return _broken(name, error.failure.sentence, has_failed)
+        info = _broken(name, error.failure.sentence, has_failed)
     except Exception:
         # A folder that changed since it was added may hold anything; the others must still be listed.
         traceback.print_exc()
-        return _broken(name, f"Its folder no longer holds a base model. {_ADD_AGAIN}")
+        info = _broken(name, f"Its folder no longer holds a base model. {_ADD_AGAIN}")
+    return _say_source(workspace, info, added) if added else info
+
+
+def _say_source(workspace: Workspace, info: BaseModelInfo, added: Added) -> BaseModelInfo:
+    """It lies where the person's folder or file is; what was unpacked from that is nothing to them."""
+    source = "upload" if _is_upload(workspace, added.path) else "file" if added.sha256 else "folder"
+    return info.model_copy(update={"path": str(added.path), "source": source, "can_be_removed": True})
 
 
 def _broken(name: str, problem: str, can_try_again: bool = False) -> BaseModelInfo:
@@ -173,7 +184,7 @@ def describe_model(name: str, folder: Path) -> BaseModelInfo:
 def _describe(bundled: bool, folder: Path) -> str:
     if bundled:
         return "A small English model that comes with Voicewright."
-    plain = "It has no chat template of its own, so a plain one is used."
+    plain = "It was not made for conversation; a simple prompt format is used."
     return "" if has_chat_template(folder) else plain
 
 
@@ -190,13 +201,18 @@ def add_local_model(workspace: Workspace, path: Path, wanted_name: str = "") -> 
     path = resolve_folder(path)
     added = _unpack_added(path) if is_gguf(path) or path.suffix.lower() == ".gguf" else Added(path)
     check_folder(added.folder)
-    known = _local_models(workspace)
-    name = next((known_name for known_name, model in known.items() if model == added), None)
-    if name is None:
-        own = path.stem if added.sha256 else path.name
-        name = _free_name(_plain_name(wanted_name or own), {BUNDLED_MODEL, *known})
-        _save(workspace, known | {name: added})
-    return describe_model(name, added.folder)
+    name = _remember(workspace, added, _plain_name(wanted_name or (path.stem if added.sha256 else path.name)))
+    return _say_source(workspace, describe_model(name, added.folder), added)
+
+
+def _remember(workspace: Workspace, added: Added, wanted_name: str) -> str:
+    """The name under which it is in the catalogue from now on, or was already."""
+    with _changing(workspace) as known:
+        name = next((known_name for known_name, model in known.items() if model == added), None)
+        if name is None:
+            name = _free_name(wanted_name, {BUNDLED_MODEL, *known})
+            known[name] = added
+    return name
 
 
 def _unpack_added(file: Path) -> Added:
@@ -217,17 +233,15 @@ def _unpack_added(file: Path) -> Added:
 
 
 def forget_model(workspace: Workspace, name: str) -> None:
-    """Take an added model out of the catalogue; its files stay as they are."""
+    """Take an added model out of the catalogue. A copy that was dropped on a page goes, other files stay."""
     if name == BUNDLED_MODEL:
         raise EngineFailure(
             "conflict", "The base model that comes with Voicewright stays.", "Nothing was changed."
         )
-    known = _local_models(workspace)
-    if name not in known:
-        get_model(workspace, name)
-        return
-    added = known.pop(name)
-    _save(workspace, known)
+    with _changing(workspace) as known:
+        if name not in known:
+            raise _missing(name)
+        added = known.pop(name)
     if added.unpacking and all(other.folder != added.folder for other in known.values()):
         added.unpacking.remove()
     discard_upload(workspace, added.path)
@@ -235,8 +249,12 @@ def forget_model(workspace: Workspace, name: str) -> None:
 
 def discard_upload(workspace: Workspace, path: Path) -> None:
     """Remove a file that was dropped on a page and belongs to no model; others are not ours."""
-    if path.parent == workspace.uploads and str(path) not in added_paths(workspace):
+    if _is_upload(workspace, path) and str(path) not in added_paths(workspace):
         path.unlink(missing_ok=True)
+
+
+def _is_upload(workspace: Workspace, path: Path) -> bool:
+    return path.parent == workspace.uploads
 
 
 def added_paths(workspace: Workspace) -> frozenset[str]:
@@ -246,6 +264,25 @@ def added_paths(workspace: Workspace) -> frozenset[str]:
 
 def _catalogue_file(workspace: Workspace) -> Path:
     return workspace.root / "models.json"
+
+
+@contextmanager
+def _changing(workspace: Workspace) -> Iterator[dict[str, Added]]:
+    """The added models, to be changed in the block: by one process at a time, and saved if that goes well."""
+    try:
+        with hold_lock(workspace.root / "models.lock", _LOCK_SECONDS):
+            known = _local_models(workspace)
+            before = dict(known)
+            yield known
+            if known != before:
+                _save(workspace, known)
+    except TimeoutError as error:
+        raise EngineFailure(
+            "busy",
+            "The list of your models is being changed by another program of Voicewright.",
+            "Nothing was changed.",
+            "Try again in a moment.",
+        ) from error
 
 
 def _save(workspace: Workspace, known: Mapping[str, Added]) -> None:

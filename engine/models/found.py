@@ -68,8 +68,8 @@ def _in_hub(hub: Path) -> Iterator[FoundModel]:
     for repository in _sorted(hub.glob("models--*--*")):
         snapshots = [folder for folder in (repository / "snapshots").glob("*") if is_model_folder(folder)]
         if snapshots:
-            newest = max(snapshots, key=lambda folder: folder.stat().st_mtime)
-            size = sum(file.stat().st_size for file in newest.iterdir() if file.is_file())
+            newest = max(snapshots, key=_changed)
+            size = sum(map(_size, _sorted(newest.glob("*"))))
             title = "/".join(repository.name.split("--")[1:])
             yield FoundModel(title=title, path=str(newest), bytes=size, source="Hugging Face")
 
@@ -87,7 +87,7 @@ def _in_ollama(models: Path) -> Iterator[FoundModel]:
                 yield FoundModel(
                     title=f"{where}{owner}{name}:{tag}",
                     path=str(blob),
-                    bytes=blob.stat().st_size,
+                    bytes=_size(blob),
                     source="Ollama",
                 )
 
@@ -112,7 +112,20 @@ def _gguf_files(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _gguf(file: Path, source: Any) -> FoundModel:
-    return FoundModel(title=file.stem, path=str(file), bytes=file.stat().st_size, source=source)
+    return FoundModel(title=file.stem, path=str(file), bytes=_size(file), source=source)
+
+
+def _size(file: Path) -> int:
+    """0 for one that is none, or vanished meanwhile."""
+    with suppress(OSError):
+        return file.stat().st_size if file.is_file() else 0
+    return 0
+
+
+def _changed(folder: Path) -> float:
+    with suppress(OSError):
+        return folder.stat().st_mtime
+    return 0.0
 
 
 def _sorted(paths: Iterable[Path]) -> list[Path]:

@@ -3,6 +3,7 @@
 The engine checks it beside whatever the person does; a page only looks how far that is.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -20,6 +21,7 @@ LOOK_SECONDS = 1.0
 SHORT_SECONDS = 5.0
 FOUND_SHOWN = 8
 FOLDERS_SHOWN = 60
+NAME_LENGTH = 100
 
 
 def show_adding() -> None:
@@ -27,7 +29,7 @@ def show_adding() -> None:
     st.space("small")
     st.markdown("**Add a base model**")
     st.caption(
-        "Any folder as transformers keeps it, or a GGUF file, of the kinds that can be tuned here. "
+        "A model folder (with .safetensors files) or a GGUF file, of the kinds that can be tuned here. "
         "It is checked first, and nothing leaves this machine."
     )
     going_on = _show_addition()
@@ -41,8 +43,12 @@ def show_adding() -> None:
 
 def add(path: str, name: str = "") -> None:
     """Ask the engine to check it, and remember that this tab wants to know."""
+    _follow(lambda: engine().add_model(NewModel(path=path, name=name[:NAME_LENGTH])))
+
+
+def _follow(begin: Callable[[], ModelAddition]) -> None:
     begun: list[ModelAddition] = []
-    if attempt(lambda: begun.append(engine().add_model(NewModel(path=path, name=name)))):
+    if attempt(lambda: begun.append(begin())):
         remember("addition", begun[0].id)
         st.rerun()
 
@@ -51,13 +57,17 @@ def add(path: str, name: str = "") -> None:
 
 
 def _show_addition() -> bool:
-    """How the addition of this tab, or of another, stands; True while one is being checked."""
+    """How the addition of this tab, or of another, stands; True while one is being checked.
+
+    How it ended is said once.
+    """
     latest = _find_addition()
     if latest is None:
         return False
     if latest.state == "checking":
         _watch(latest)
         return True
+    forget("addition")
     if latest.state == "failed" and latest.failure:
         st.warning(describe(latest.failure), icon=":material/info:")
     elif latest.model:
@@ -67,8 +77,8 @@ def _show_addition() -> bool:
 
 def _find_addition() -> ModelAddition | None:
     additions = engine().model_additions()
-    own = next((one for one in additions if one.id == recall("addition")), None)
-    return own or next((one for one in additions if one.state == "checking"), None)
+    going_on = next((one for one in additions if one.state == "checking"), None)
+    return going_on or next((one for one in additions if one.id == recall("addition")), None)
 
 
 @st.fragment(run_every=LOOK_SECONDS)
@@ -76,7 +86,7 @@ def _watch(seen: ModelAddition) -> None:
     with guard():
         now = next((one for one in engine().model_additions() if one.id == seen.id), None)
         if now is None or now.state != "checking":
-            remember("addition", seen.id)
+            remember("addition", recall("addition") or seen.id)
             st.rerun()
         passed = f", {render_duration(now.seconds)} so far" if now.seconds >= SHORT_SECONDS else ""
         st.markdown(f":material/hourglass_top: Checking **{escape(Path(now.path).name)}**{passed} …")
@@ -175,7 +185,15 @@ def _show_upload(going_on: bool) -> None:
     )
     if uploaded is None or going_on:
         return
-    kept: list[Path] = []
-    if attempt(lambda: kept.append(keep_upload(workspace(), uploaded.name, uploaded.getbuffer()))):
-        remember("models-dropped", number + 1)
-        add(str(kept[0]))
+    remember("models-dropped", number + 1)
+    _follow(lambda: _add_upload(uploaded.name, uploaded.getbuffer()))
+
+
+def _add_upload(name: str, data: memoryview) -> ModelAddition:
+    """Keeps nothing if the engine does not take it."""
+    upload = keep_upload(workspace(), name, data)
+    try:
+        return engine().add_model(NewModel(path=str(upload.path), name=Path(name).stem[:NAME_LENGTH]))
+    except EngineFailure:
+        upload.discard()
+        raise

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.contract.records import BaseModelInfo
-from studio.base_models import render_copy, render_facts
+from studio.base_models import explain_removal, render_copy, render_facts
 from studio.glossary import explain
 from studio.ui.notices import attempt
 from studio.ui.session import engine
@@ -24,7 +24,7 @@ def _show_model(model: BaseModelInfo, number: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         note = "  :gray[comes with Voicewright]" if model.is_bundled else ""
         st.markdown(f"**{escape(model.title)}**{note}")
-        if not model.is_bundled and st.button("Remove", key=f"remove-model-{number}", type="tertiary"):
+        if model.can_be_removed and st.button("Remove", key=f"remove-model-{number}", type="tertiary"):
             _confirm_removal(model)
     if model.problem:
         st.markdown(f":orange[:material/warning:] {escape(model.problem)}")
@@ -36,7 +36,7 @@ def _show_model(model: BaseModelInfo, number: int) -> None:
     if copy := render_copy(model):
         st.caption(escape(copy))
     if model.path:
-        st.caption(f"Lies in {escape(model.path)}")
+        st.caption(f"{'Folder' if model.source == 'folder' else 'File'}: {escape(model.path)}")
 
 
 def _offer_another_try(model: BaseModelInfo, number: int) -> None:
@@ -48,8 +48,8 @@ def _offer_another_try(model: BaseModelInfo, number: int) -> None:
 @st.dialog("Remove this base model?")
 def _confirm_removal(model: BaseModelInfo) -> None:
     st.markdown(
-        f"**{escape(model.title)}** leaves the list. Its files stay where they are. Voices that were tuned "
-        "on it are kept, but cannot answer until it is added again."
+        f"**{escape(model.title)}** leaves the list. {explain_removal(model)} Voices that were tuned on it "
+        "are kept, but cannot answer until it is added again."
     )
     with st.container(horizontal=True):
         if st.button("Remove it", type="primary") and attempt(lambda: engine().remove_model(model.name)):

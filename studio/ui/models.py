@@ -94,7 +94,8 @@ def show_model_choice(
 def _show_only_one(model: BaseModelInfo | None) -> None:
     if model:
         knows = f", which knows {render_languages(model.languages)}" if model.languages else ""
-        st.caption(f"It learns on **{escape(model.title)}**{escape(knows)}.", help=explain("base model"))
+        tuned = f"Your voice will be tuned on **{escape(model.title)}**{escape(knows)}."
+        st.caption(tuned, help=explain("base model"))
     _link_to_settings("Use another base model")
 
 

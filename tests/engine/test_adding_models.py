@@ -14,6 +14,9 @@ from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL, FolderListing, ModelAddition, NewModel
 from engine.models.browse import list_folder
 from engine.models.found import find_models
+from engine.models.leftovers import remove_leftovers
+from engine.models.unpacking import cache_folder
+from engine.processes import take_lock
 from engine.workspace import Workspace
 
 
@@ -98,13 +101,57 @@ def test_a_check_that_takes_too_long_is_given_up(workspace: Workspace, tiny_mode
     adder.start(NewModel(path=str(tiny_model_folder)))
     with pytest.raises(EngineFailure, match="Another model is being checked"):
         adder.start(NewModel(path=str(workspace.root)))
-    deadline = time.monotonic() + 20
-    while (addition := adder.list()[0]).state == "checking":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    addition = wait_until_decided(adder)
     assert addition.failure is not None
     assert "longer than" in addition.failure.what_happened
     adder.close()
+
+
+def wait_until_decided(adder: ModelAdder) -> ModelAddition:
+    deadline = time.monotonic() + 20
+    while (addition := adder.list()[0]).state == "checking":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return addition
+
+
+def test_what_goes_wrong_after_the_check_does_not_leave_it_going_on(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+
+    def fail(*_: object) -> None:
+        raise OSError("no such disk")
+
+    adder = ModelAdder(workspace)
+    for place in ("discard_upload", "_read_answer"):
+        monkeypatch.setattr(f"engine.adding.{place}", fail)
+        adder.start(NewModel(path=str(tmp_path / "empty"), name="-odd"))
+        assert wait_until_decided(adder).state == "failed"
+    adder.close()
+
+
+def test_what_a_killed_unpacking_left_goes_and_what_is_being_unpacked_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    left, going_on, other = (
+        cache_folder() / f".unpacking-{name}-v3"
+        for name in ("my-a-0123abcd", "my-a-4567abcd", "my-a-b-0123abcd")
+    )
+    for folder in (left, going_on, other):
+        folder.mkdir(parents=True)
+    lock = take_lock(cache_folder() / ".my-a-4567abcd-v3.lock")
+    assert lock is not None
+    remove_leftovers(Path("/models/my a.gguf"))
+    assert (left.exists(), going_on.exists(), other.exists()) == (False, True, True)
+    os.close(lock)
+
+
+def test_a_name_may_begin_like_an_option(engine: Any, tiny_model_folder: Path, tmp_path: Path) -> None:
+    added = add(engine, Path(shutil.copytree(tiny_model_folder, tmp_path / "x")), "--name").model
+    assert added and added.name == "--name"
+    engine.ask("DELETE", "/models/--name", status=204)
 
 
 # --- what lies on this machine --------------------------------------------------------------------------
@@ -153,6 +200,14 @@ def test_models_of_other_programs_are_found_with_their_names(tmp_path: Path, tin
     assert len(find_models(tmp_path, [found[0].path], environment={})) == 3
 
 
+def test_a_file_that_vanishes_while_it_is_looked_at_spoils_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gguf(tmp_path / "Downloads/got.gguf")
+    monkeypatch.setattr("engine.models.found.is_gguf", lambda file: file.unlink() or True)
+    assert [model.bytes for model in find_models(tmp_path, environment={})] == [0]
+
+
 def test_an_empty_home_has_no_models(tmp_path: Path) -> None:
     assert find_models(tmp_path, environment={}) == []
 
@@ -176,6 +231,8 @@ def test_the_browser_of_folders_stays_below_home_and_shows_nothing_hidden(tmp_pa
             list_folder(home, str(place))
     with pytest.raises(EngineFailure, match="cannot be read"):
         list_folder(home, str(home / "nothing"))
+    with pytest.raises(EngineFailure, match="home folder"):
+        list_folder(home, "~nobody-of-this-name/x")
 
 
 def test_a_folder_that_is_a_model_says_so(tmp_path: Path, tiny_model_folder: Path) -> None:

@@ -99,7 +99,7 @@ def test_its_voices_open_their_downloads_are_offered_and_what_is_missing_is_said
     with engine.client as client:
         assert client.get(f"/runs/{made}/download").content == archive
         answer = client.post("/answers", json={"run_id": made, "prompt": "Hi"}).text
-    assert "no longer comes with it" in answer
+    assert "is no longer included" in answer
     assert "Its download, if it was made, is still here" in answer
 
     failed = engine.wait(never_made, lambda run: run["export"]["state"] == "failed")

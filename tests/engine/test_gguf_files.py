@@ -73,6 +73,8 @@ def test_a_file_becomes_a_base_model_with_what_it_says_of_itself(workspace: Work
     assert info.name == "Harbour Tiny.Q8_0"
     assert (info.licence, info.languages, info.quantised_from) == ("mit", ("en", "de"), "Q8_0")
     assert (info.layers, info.hidden_size, info.window_tokens) == (3, 64, 256)
+    assert (info.path, info.source, info.can_be_removed) == (str(file), "file", True)
+    assert not list_models(workspace)[0].can_be_removed
     assert list_models(workspace)[1] == info
     assert added_paths(workspace) == {str(file)}
     assert add_local_model(workspace, file) == info
@@ -118,6 +120,17 @@ def test_forgotten_it_leaves_the_cache_and_the_file_stays(workspace: Workspace, 
     assert len(list_models(workspace)) == 1
 
 
+def test_a_dropped_file_is_known_as_our_copy_and_goes_with_its_model(
+    workspace: Workspace, file: Path
+) -> None:
+    workspace.uploads.mkdir()
+    dropped = file.rename(workspace.uploads / file.name)
+    info = add_local_model(workspace, dropped)
+    assert (info.path, info.source) == (str(dropped), "upload")
+    forget_model(workspace, info.name)
+    assert not dropped.exists()
+
+
 def test_a_file_without_a_template_is_taken_and_gets_a_plain_one(
     workspace: Workspace, tmp_path: Path
 ) -> None:
@@ -127,7 +140,7 @@ def test_a_file_without_a_template_is_taken_and_gets_a_plain_one(
     written = write_gguf(tmp_path / "plain.gguf", KINDS["llama"], byte_level(template=""))
     info = add_local_model(workspace, written.file)
     assert chat_template(open_tokenizer(get_model(workspace, info.name))) == FALLBACK_CHAT_TEMPLATE
-    assert "a plain one is used" in info.description
+    assert "a simple prompt format is used" in info.description
 
 
 # --- refused --------------------------------------------------------------------------------------------

@@ -3,15 +3,24 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from engine.contract.failures import EngineFailure
 from engine.contract.records import BUNDLED_MODEL
-from engine.models.catalog import add_local_model, describe_model, find_model, get_model, list_models
+from engine.models.catalog import (
+    add_local_model,
+    describe_model,
+    find_model,
+    forget_model,
+    get_model,
+    list_models,
+)
 from engine.models.inspect import fingerprint, read_repetition_penalty, read_shape
 from engine.models.load import load_base
+from engine.processes import hold_lock
 from engine.workspace import Workspace
 
 
@@ -97,10 +106,30 @@ def test_a_torn_catalogue_is_kept_and_said_until_a_model_is_added(
     for _ in range(2):
         said = list_models(workspace)[-1]
         assert "Add your models again" in said.problem
+        assert not said.can_be_removed
         assert (workspace.root / said.name).read_bytes() == torn
     add_local_model(workspace, folder)
     assert [model.name for model in list_models(workspace)][1:] == ["mine"]
     assert (workspace.root / said.name).read_bytes() == torn
+
+
+def test_models_added_at_the_same_time_are_all_in_the_list(workspace: Workspace, folder: Path) -> None:
+    folders = [Path(shutil.copytree(folder, folder.with_name(f"copy-{number}"))) for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        added = list(pool.map(lambda one: add_local_model(workspace, one).name, folders))
+    assert {model.name for model in list_models(workspace)} == {BUNDLED_MODEL, *added}
+    assert len(set(added)) == 6
+
+
+def test_a_list_that_another_process_keeps_locked_is_said_to_be_busy(
+    workspace: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.models.catalog._LOCK_SECONDS", 0.05)
+    add_local_model(workspace, folder)
+    with hold_lock(workspace.root / "models.lock", 1), pytest.raises(EngineFailure, match="being changed"):
+        forget_model(workspace, "mine")
+    forget_model(workspace, "mine")
+    assert len(list_models(workspace)) == 1
 
 
 def test_an_unknown_name_is_said_to_be_unknown(workspace: Workspace) -> None:

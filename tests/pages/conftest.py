@@ -405,7 +405,9 @@ MULTILINGUAL = r.BaseModelInfo(
     licence="mit",
     languages=("en", "de", "fr", "es", "zh"),
     quantised_from="Q4_K_M",
-    path="/home/ann/models/Babel-0.5B",
+    path="/home/ann/models/Babel-0.5B.gguf",
+    source="file",
+    can_be_removed=True,
 )
 HOME = r.FolderListing(path="/home/ann", parent=None, folders=[], gguf_files=[], is_model=False)
 READY_EXPORT = r.Export(

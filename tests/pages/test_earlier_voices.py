@@ -8,7 +8,7 @@ from tests.pages.conftest import BUNDLED, READY_EXPORT
 
 MISSING = EngineFailure(
     "not_found",
-    "This voice was tuned on Voicewright’s earlier small model, which no longer comes with it.",
+    "This voice was tuned on Voicewright’s earlier small model, which is no longer included.",
     "Its download, if it was made, is still here.",
 )
 

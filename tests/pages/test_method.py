@@ -87,7 +87,7 @@ def test_a_method_that_does_not_fit_cannot_be_started(pretend_engine, open_page)
 def test_a_single_base_model_is_named_and_others_can_be_brought(pretend_engine, open_page):
     _, app = open_method(pretend_engine, open_page)
     assert not [item for item in app.radio if item.label == "Base model"]
-    assert "It learns on **SmolLM2 135M Instruct**, which knows English only" in words(app)
+    assert "Your voice will be tuned on **SmolLM2 135M Instruct**, which knows English only" in words(app)
 
 
 def test_each_base_model_has_a_verdict_and_the_chosen_one_is_tuned(pretend_engine, open_page):

@@ -46,7 +46,7 @@ def test_a_base_model_is_described_in_words(pretend_engine, open_page):
     assert "knows English only · licence Apache-2.0" in said
     assert "reads about 25,000 words at once · knows English, German, French and 2 more" in said
     assert "You tune a 4-bit copy (Q4_K_M) of it." in said
-    assert "/home/ann/models/Babel-0.5B" in said.replace("\u2060", "")
+    assert "File: /home/ann/models/Babel-0.5B.gguf" in said.replace("\u2060", "")
 
 
 def test_a_model_with_a_problem_says_it(pretend_engine, open_page):
@@ -101,6 +101,8 @@ def test_a_check_that_failed_is_said_with_the_way_out(pretend_engine, open_page)
     button(app, "Add it").click()
     app.run()
     assert "**It is quantised.** Choose another." in words(app)
+    app.run()
+    assert "It is quantised" not in words(app)
 
 
 def test_while_one_is_checked_no_other_can_be_added(pretend_engine, open_page):
@@ -108,6 +110,26 @@ def test_while_one_is_checked_no_other_can_be_added(pretend_engine, open_page):
     app = open_page("settings")
     assert button(app, "Add it").disabled
     assert "You can leave this page" in words(app)
+
+
+def test_another_check_that_goes_on_comes_before_ones_own_that_ended(pretend_engine, open_page):
+    app = open_page("settings")
+    next(item for item in app.text_input if item.label.startswith("Path")).set_value("/m/x")
+    going_on = ModelAddition(id="f" * 32, path="/m/big.gguf", seconds=7)
+    add = pretend_engine._add_model
+
+    def add_beside_another(body):
+        added = add(body)
+        pretend_engine.additions.append(going_on)
+        return added
+
+    pretend_engine._add_model = add_beside_another
+    button(app, "Add it").click()
+    app.run()
+    assert "You can leave this page" in words(app)
+    pretend_engine.additions.remove(going_on)
+    app.run()
+    assert "can be tuned from now on" in words(app)
 
 
 def test_a_model_is_looked_for_in_the_folders_below_home(pretend_engine, open_page):
@@ -133,7 +155,21 @@ def test_a_dropped_file_is_kept_and_added(pretend_engine, open_page, tmp_path, m
     app.file_uploader[0].upload("tiny.gguf", b"GGUF" + bytes(60), "application/octet-stream")
     app.run()
     assert not app.exception
-    assert pretend_engine.models[-1].path == str(tmp_path / "models" / "tiny.gguf")
+    (kept,) = (tmp_path / "models").iterdir()
+    assert kept.name.endswith("-tiny.gguf")
+    assert (pretend_engine.models[-1].path, pretend_engine.models[-1].title) == (str(kept), "tiny")
+
+
+def test_a_dropped_file_that_the_engine_does_not_take_is_not_kept(
+    pretend_engine, open_page, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("VOICEWRIGHT_WORKSPACE", str(tmp_path))
+    pretend_engine._add_model = refuse_path
+    app = open_page("settings")
+    app.file_uploader[0].upload("tiny.gguf", b"GGUF" + bytes(60), "application/octet-stream")
+    app.run()
+    assert "There is no folder or file at" in words(app)
+    assert list((tmp_path / "models").iterdir()) == []
 
 
 def test_an_added_model_is_removed_after_a_question_and_the_bundled_one_never(pretend_engine, open_page):
@@ -142,6 +178,23 @@ def test_an_added_model_is_removed_after_a_question_and_the_bundled_one_never(pr
     assert [item.label for item in app.button].count("Remove") == 1
     button(app, "Remove").click()
     app.run()
-    assert "Its files stay where they are" in words(app)
+    assert "Your files stay where they are" in words(app)
     assert "Remove it" in [item.label for item in app.button]
     assert pretend_engine.models == [BUNDLED, MULTILINGUAL]
+
+
+def test_removing_a_dropped_file_is_said_to_delete_it(pretend_engine, open_page):
+    pretend_engine.models.append(MULTILINGUAL.model_copy(update={"source": "upload"}))
+    app = open_page("settings")
+    button(app, "Remove").click()
+    app.run()
+    assert "The copy kept with your projects is deleted" in words(app)
+    assert "stay where they are" not in words(app)
+
+
+def test_what_is_not_in_the_list_cannot_be_removed(pretend_engine, open_page):
+    torn = {"name": "models.damaged-1.json", "problem": "The list was damaged.", "can_be_removed": False}
+    pretend_engine.models.append(MULTILINGUAL.model_copy(update=torn))
+    app = open_page("settings")
+    assert "The list was damaged." in words(app)
+    assert "Remove" not in [item.label for item in app.button]

@@ -1,5 +1,6 @@
 """A dropped model file is kept whole under a plain name, or refused before anything is written."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,28 @@ GGUF = b"GGUF" + bytes(100)
     ],
 )
 def test_it_is_kept_under_a_plain_name(tmp_path: Path, name: str, plain: str) -> None:
-    kept = keep_upload(tmp_path, name, memoryview(GGUF))
-    assert kept == tmp_path / "models" / plain
+    kept = keep_upload(tmp_path, name, memoryview(GGUF)).path
+    sha256 = hashlib.sha256(GGUF).hexdigest()
+    assert kept == tmp_path / "models" / f"{sha256[:12]}-{plain}"
     assert kept.read_bytes() == GGUF
-    assert [file.name for file in kept.parent.iterdir()] == [plain]
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_another_file_of_the_same_name_lies_beside_it(tmp_path: Path) -> None:
+    other = b"GGUF" + bytes([1]) * 100
+    first = keep_upload(tmp_path, "model.gguf", memoryview(GGUF))
+    second = keep_upload(tmp_path, "model.gguf", memoryview(other))
+    assert (first.path.read_bytes(), second.path.read_bytes()) == (GGUF, other)
+
+
+def test_only_what_was_not_kept_before_is_discarded(tmp_path: Path) -> None:
+    first = keep_upload(tmp_path, "model.gguf", memoryview(GGUF))
+    again = keep_upload(tmp_path, "model.gguf", memoryview(GGUF))
+    assert again.path == first.path
+    again.discard()
+    assert first.path.read_bytes() == GGUF
+    first.discard()
+    assert not first.path.exists()
 
 
 @pytest.mark.parametrize("data", [b"", b"GG", b"PK\x03\x04" + bytes(50)])
