@@ -17,7 +17,6 @@ from engine.kv_cache import PAGE, Text
 from engine.llama_decoder import LlamaDecoder, Tokens
 from engine.llama_weights import Tuning, read_llama, read_tuning
 from engine.methods import get_method
-from engine.models.bundled import BUNDLED
 from engine.models.load import load_base, load_tokenizer
 from engine.sampling import Sampling
 from engine.tuned_model import TunedModel
@@ -179,17 +178,19 @@ def test_what_is_not_exactly_ours_is_left_to_the_libraries(
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif(not BUNDLED.is_complete(), reason="the bundled model is not unpacked here")
 def test_the_bundled_model_answers_as_the_stock_one_does(
-    method_name: MethodName, chance: Callable[[MethodName, Path, Path], Path], tmp_path: Path
+    method_name: MethodName,
+    chance: Callable[[MethodName, Path, Path], Path],
+    bundled_model_folder: Path,
+    tmp_path: Path,
 ) -> None:
-    artefact = chance(method_name, BUNDLED.folder, tmp_path / "artefact")
-    model = TunedModel(BUNDLED.folder, artefact, get_method(method_name).IS_ADAPTER)
+    artefact = chance(method_name, bundled_model_folder, tmp_path / "artefact")
+    model = TunedModel(bundled_model_folder, artefact, get_method(method_name).IS_ADAPTER)
     prompts = ["Describe our rain jacket for the shop.", "Why is the sky blue?", "Name three uses of a rope."]
     answers = model.answer_all([(side, prompt) for prompt in prompts for side in SIDES], Sampling(24))
-    stock = load_base(BUNDLED.folder)
+    stock = load_base(bundled_model_folder)
     for prompt, (_, decoding) in zip(prompts, answers[::2], strict=True):
-        expected = stock_answer_ids(stock, BUNDLED.folder, prompt, 24)
+        expected = stock_answer_ids(stock, bundled_model_folder, prompt, 24)
         assert decoding.token_ids == expected or decoding.margin < CLOSE, prompt
 
 
